@@ -1,0 +1,134 @@
+"""The `viva` command: serve, playground, migrate, doctor, ledger check."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator
+
+from bot import logs
+from bot.config import Settings, read_settings
+from bot.errors import SettingsError
+
+log = logging.getLogger(__name__)
+
+EXIT_STOPPED = 0
+EXIT_DIFFERENCES = 1
+EXIT_WRONG_SETTINGS = 2
+
+
+def main() -> None:
+    """Run the command; exit 0 stopped cleanly, 1 a check found something, 2 wrong configuration."""
+    parser = argparse.ArgumentParser(prog="viva", description="VIVA, a companion for conscious life design.")
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("serve", help="serve Telegram, or the playground where no token is set (the default)")
+    commands.add_parser("playground", help="chat with VIVA in a browser; needs no keys and no servers")
+    commands.add_parser("migrate", help="bring the database up to date")
+    commands.add_parser("doctor", help="check every door and say what is wrong")
+    ledger = commands.add_parser("ledger", help="the balances")
+    ledger.add_argument("what", choices=["check"], help="print every difference; exit 1 if there is one")
+    arguments = parser.parse_args()
+    try:
+        settings = read_settings()
+        logs.set_up(settings.log_level)
+        run = {"migrate": _migrate, "doctor": _doctor, "ledger": _ledger, "playground": _playground}
+        code = asyncio.run(run.get(arguments.command or "serve", _serve)(settings))
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        code = EXIT_WRONG_SETTINGS
+    except KeyboardInterrupt:
+        code = EXIT_STOPPED
+    sys.exit(code)
+
+
+@contextlib.asynccontextmanager
+async def _stopping() -> AsyncIterator[asyncio.Event]:
+    """An event that SIGTERM and Ctrl-C set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop.set)
+    yield stop
+
+
+@contextlib.asynccontextmanager
+async def _with_database(settings: Settings) -> AsyncIterator[Settings]:
+    """The settings with a database that is up to date: the one named, or the embedded one."""
+    from bot.playground.house import with_database
+
+    async with with_database(settings) as complete:
+        yield complete
+
+
+async def _serve(settings: Settings) -> int:
+    if settings.telegram_bot_token is None:
+        return await _playground(settings)
+    if settings.openai_api_key is None and settings.openai_base_url is None:
+        from bot.playground.house import with_model
+
+        log.warning("OPENAI_API_KEY is not set: the local stand-in model answers")
+        async with with_model(settings) as complete:
+            return await _serve_with(complete)
+    return await _serve_with(settings)
+
+
+async def _serve_with(settings: Settings) -> int:
+    async with _stopping() as stop, _with_database(settings) as complete:
+        from bot.app import App
+
+        async with App.open(complete) as app:
+            await app.run(stop)
+    return EXIT_STOPPED
+
+
+async def _playground(settings: Settings) -> int:
+    from bot.playground.house import playground
+
+    async with _stopping() as stop, playground(settings) as (complete, page_url):
+        print(
+            f"\n  VIVA is at  {page_url}\n  (Ctrl-C stops it; everything is kept in {settings.viva_home})\n", flush=True
+        )
+        from bot.app import App
+
+        async with App.open(complete) as app:
+            await app.run(stop)
+    return EXIT_STOPPED
+
+
+async def _migrate(settings: Settings) -> int:
+    async with _with_database(settings):
+        print("The database is up to date.")
+    return EXIT_STOPPED
+
+
+async def _doctor(settings: Settings) -> int:
+    from bot.doctor import examine
+
+    async with _with_database(settings) as complete:
+        return EXIT_STOPPED if await examine(complete) else EXIT_DIFFERENCES
+
+
+async def _ledger(settings: Settings) -> int:
+    from storage import meter
+    from storage.database import Database
+
+    async with _with_database(settings) as complete:
+        assert complete.database_url is not None
+        database = await Database.connect(complete.database_url, pool_size=2)
+        async with database.as_service().transaction() as transaction:
+            differences = await meter.differences(transaction)
+        await database.close()
+    for difference in differences:
+        print(f"{difference.user_id}  {difference.rule}: expected {difference.expected}, found {difference.found}")
+    if not differences:
+        print("The ledger is exact.")
+    return EXIT_DIFFERENCES if differences else EXIT_STOPPED
+
+
+if __name__ == "__main__":
+    main()

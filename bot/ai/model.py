@@ -1,0 +1,354 @@
+"""The only door to a model: streamed chat and transcription over the `openai` client, every call metered.
+
+Works with any OpenAI-compatible server. What a person wrote reaches a model as data inside messages; this module
+adds nothing to it. No call is made inside a database transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, cast
+
+import httpx2
+import openai
+from openai.types import CompletionUsage
+from openai.types.audio import Transcription
+from openai.types.chat import ChatCompletionMessageParam
+from pydantic import BaseModel
+
+from bot.ai import prices, tokens
+from bot.ai.meter import Action, Meter, Ticket
+from bot.errors import ModelRefused, ModelUnavailable, NoModel
+from storage import database
+
+FAULTS = (openai.OpenAIError, httpx2.HTTPError, ValueError)
+"""What a provider's fault looks like: the SDK lets transport and decoding errors through while a stream is read."""
+
+Message = Mapping[str, str]
+"""A chat message: {"role": "system" | "user" | "assistant", "content": text}."""
+
+
+class Reply(BaseModel):
+    """What a chat call gave: the text, and whether the person stopped it or the output cap cut it."""
+
+    text: str
+    model: str
+    ended: Literal["complete", "stopped", "cut"]
+    input_tokens: int
+    output_tokens: int
+
+
+class Transcript(BaseModel):
+    """The words of a recording of `seconds` seconds."""
+
+    text: str
+    model: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """The names of the models in use; `transcribe` may be missing."""
+
+    chat: str
+    transcribe: str | None
+
+
+class Model:
+    """A provider's models behind the meter."""
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        base_url: str | None,
+        models: Models,
+        meter: Meter,
+        price_book: prices.PriceBook,
+    ) -> None:
+        self.models = models
+        self._meter = meter
+        self._prices = price_book
+        # Retries belong to the engine, where each try has a hold of its own.
+        self._client = openai.AsyncOpenAI(
+            api_key=api_key,
+            base_url=base_url,
+            max_retries=0,
+            timeout=openai.Timeout(connect=10, read=90, write=60, pool=30),
+        )
+
+    async def close(self) -> None:
+        """Close the connections to the provider."""
+        await self._client.close()
+
+    def has_chat(self) -> bool:
+        """Whether chat can be priced, and so used."""
+        try:
+            self._prices.for_text(self.models.chat, _today())
+        except prices.UnknownPrice:
+            return False
+        return True
+
+    def has_transcription(self) -> bool:
+        """Whether recordings can be transcribed here."""
+        if self.models.transcribe is None:
+            return False
+        try:
+            self._prices.for_transcription(self.models.transcribe, _today())
+        except prices.UnknownPrice:
+            return False
+        return True
+
+    async def chat(
+        self,
+        ticket: Ticket,
+        *,
+        action: Action,
+        messages: Sequence[Message],
+        most_output: int,
+        least_output: int,
+        on_text: Callable[[str], Awaitable[None]],
+        stop: asyncio.Event,
+    ) -> Reply:
+        """One streamed answer, charged and recorded.
+
+        `on_text` is given the whole text so far as it grows. `stop` ends the stream early: input and what came are
+        charged. The output cap sent is what the hold covers, between `least_output` and `most_output` tokens.
+        Raises OutOfTokens before any call; NoModel, ModelUnavailable or ModelRefused after the hold was given back.
+        """
+        database.forbid_inside_transaction("a model call")
+        try:
+            price = self._prices.for_text(self.models.chat, _today())
+        except prices.UnknownPrice as error:
+            raise NoModel(f"The chat model has no price, so it is not used: {error}.") from None
+        prompt_tokens = self._count(messages)
+        hold = await self._meter.hold(
+            ticket,
+            action=action,
+            model=self.models.chat,
+            most=prompt_tokens + most_output,
+            least=prompt_tokens + least_output,
+        )
+        started = time.monotonic()
+        stream = _Stream()
+        problem: Exception | None = None
+        try:
+            await self._read(stream, messages=messages, cap=hold.granted - prompt_tokens, on_text=on_text, stop=stop)
+        except FAULTS as error:
+            problem = error
+        text = stream.text
+        if problem is not None and not text.strip():
+            await self._meter.fail(hold, error=_describe(problem))
+            raise _translate(problem) from None
+        input_tokens, output_tokens, metadata = stream.usage_or(
+            input_tokens=prompt_tokens, output_tokens=tokens.count(text)
+        )
+        metadata |= {
+            "step": ticket.step,
+            "finish": stream.finish,
+            "milliseconds": int((time.monotonic() - started) * 1000),
+            "price_since": price.since.isoformat(),
+        }
+        cost = price.cents(
+            input_tokens=input_tokens,
+            cached_tokens=metadata["cached_tokens"],
+            output_tokens=output_tokens,
+        )
+        if not text.strip():
+            await self._meter.fail(
+                hold,
+                error=f"empty answer ({stream.finish})",
+                tokens=input_tokens + output_tokens,
+                input_tokens=input_tokens,
+                output_tokens=output_tokens,
+                cost_cents=cost,
+                metadata=metadata,
+            )
+            raise ModelRefused("The model had no words for this.")
+        reply = Reply(
+            text=text.strip(),
+            model=self.models.chat,
+            ended="stopped" if stream.stopped else "cut" if problem or stream.finish == "length" else "complete",
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+        )
+        await self._meter.settle(
+            ticket,
+            hold,
+            reply,
+            tokens=input_tokens + output_tokens,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cost_cents=cost,
+            metadata=metadata,
+            error=None if problem is None else _describe(problem),
+        )
+        return reply
+
+    async def _read(
+        self,
+        stream: _Stream,
+        *,
+        messages: Sequence[Message],
+        cap: int,
+        on_text: Callable[[str], Awaitable[None]],
+        stop: asyncio.Event,
+    ) -> None:
+        chunks = await self._client.chat.completions.create(
+            model=self.models.chat,
+            messages=cast("list[ChatCompletionMessageParam]", [dict(message) for message in messages]),
+            max_completion_tokens=cap,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        stopping = asyncio.ensure_future(stop.wait())
+        try:
+            iterator = aiter(chunks)
+            while True:
+                following = asyncio.ensure_future(anext(iterator, None))
+                await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if not following.done():
+                    following.cancel()
+                    await asyncio.gather(following, return_exceptions=True)
+                    stream.stopped = True
+                    return
+                chunk = following.result()
+                if chunk is None:
+                    return
+                if stream.take(chunk):
+                    await on_text(stream.text)
+                if stop.is_set() and not stream.finish:
+                    stream.stopped = True
+                    return
+        finally:
+            stopping.cancel()
+            await asyncio.gather(stopping, return_exceptions=True)
+            await chunks.close()
+
+    async def transcribe(self, ticket: Ticket, *, sound: bytes, file_name: str, seconds: float) -> Transcript:
+        """The words of a recording of `seconds` seconds (measured, not claimed), charged by its length.
+
+        Raises OutOfTokens before any call; NoModel, ModelUnavailable or ModelRefused after the hold was given back.
+        """
+        database.forbid_inside_transaction("a model call")
+        if self.models.transcribe is None:
+            raise NoModel("No transcription model is set up here.")
+        try:
+            price = self._prices.for_transcription(self.models.transcribe, _today())
+        except prices.UnknownPrice as error:
+            raise NoModel(f"The transcription model has no price, so it is not used: {error}.") from None
+        worth = price.tokens(seconds)
+        hold = await self._meter.hold(
+            ticket, action=Action.TRANSCRIPTION, model=self.models.transcribe, most=worth, least=worth
+        )
+        try:
+            answer: object = await self._client.audio.transcriptions.create(
+                model=self.models.transcribe, file=(file_name, sound), response_format="json"
+            )
+        except FAULTS as error:
+            await self._meter.fail(hold, error=_describe(error))
+            raise _translate(error) from None
+        if not isinstance(answer, Transcription):
+            await self._meter.fail(hold, error="not a transcription")
+            raise ModelRefused("The model's answer was not a transcript.")
+        transcript = Transcript(text=answer.text.strip(), model=self.models.transcribe, seconds=seconds)
+        usage = answer.usage
+        await self._meter.settle(
+            ticket,
+            hold,
+            transcript,
+            tokens=worth,
+            input_tokens=worth,
+            output_tokens=0,
+            cost_cents=price.cents(seconds),
+            metadata={
+                "step": ticket.step,
+                "usage_from": "price_book",
+                "seconds": round(seconds, 3),
+                "provider_usage": usage.model_dump(mode="json") if usage is not None else None,
+                "price_since": price.since.isoformat(),
+            },
+        )
+        return transcript
+
+    def _count(self, messages: Sequence[Message]) -> int:
+        # tiktoken knows OpenAI's vocabularies; for any other model a byte is the upper bound of a token.
+        if self.models.chat.startswith(("gpt-", "o1", "o3", "o4")):
+            return tokens.count_messages(messages)
+        return 3 + sum(3 + len(message["role"]) + len(message["content"].encode()) for message in messages)
+
+
+class _Stream:
+    """What has come of a streamed answer so far."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.finish: str | None = None
+        self.stopped = False
+        self.usage: CompletionUsage | None = None
+
+    def take(self, chunk: Any) -> bool:
+        """Add a chunk; True when the text grew. The usage comes in a last chunk without choices."""
+        if chunk.usage is not None:
+            self.usage = chunk.usage
+        grew = False
+        for choice in chunk.choices:
+            if choice.delta.content:
+                self.text += choice.delta.content
+                grew = True
+            if choice.finish_reason:
+                self.finish = choice.finish_reason
+        return grew
+
+    def usage_or(self, *, input_tokens: int, output_tokens: int) -> tuple[int, int, dict[str, Any]]:
+        """Input and output tokens with what the figures rest on: the provider's word, else our own count."""
+        usage = self.usage
+        if usage is None or usage.prompt_tokens < 0 or usage.completion_tokens < 0:
+            return (
+                input_tokens,
+                output_tokens,
+                {"usage_from": "local_count", "cached_tokens": 0, "reasoning_tokens": 0},
+            )
+        cached = usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details else None
+        reasoning = usage.completion_tokens_details.reasoning_tokens if usage.completion_tokens_details else None
+        return (
+            usage.prompt_tokens,
+            usage.completion_tokens,
+            {
+                "usage_from": "provider",
+                "cached_tokens": min(max(cached or 0, 0), usage.prompt_tokens),
+                "reasoning_tokens": reasoning or 0,
+            },
+        )
+
+
+def _today() -> Any:
+    return datetime.now(UTC).date()
+
+
+def _describe(error: Exception) -> str:
+    """A short name of what failed, without anything that was sent or received."""
+    if isinstance(error, openai.APIStatusError):
+        return f"{type(error).__name__} {error.status_code} {error.code or ''}".strip()
+    return type(error).__name__
+
+
+def _translate(error: Exception) -> Exception:
+    if isinstance(error, openai.APIStatusError):
+        if error.code == "insufficient_quota":
+            return ModelRefused("The model's provider says that VIVA's account there is used up.")
+        if error.status_code in (408, 409, 429) or error.status_code >= 500:
+            return ModelUnavailable("The model is busy just now.", retry_after=_retry_after(error))
+        return ModelRefused("The model would not answer this.")
+    return ModelUnavailable("The model cannot be reached just now.")
+
+
+def _retry_after(error: openai.APIStatusError) -> float | None:
+    try:
+        return float(error.response.headers.get("retry-after", ""))
+    except ValueError:
+        return None

@@ -1,0 +1,88 @@
+"""The price book: what a model's work costs on a day. An unknown price refuses; it is never zero."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+from importlib import resources
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, Field
+
+CENT_FRACTION = Decimal("0.0001")
+"""`token_usage.cost_estimate` is in US cents with four decimals (domain section 7)."""
+
+
+class UnknownPrice(Exception):
+    """The price book has no row for this model on this day."""
+
+
+class TextPrice(BaseModel, frozen=True):
+    """US dollars per million tokens. Cached tokens are inside the input, reasoning inside the output."""
+
+    model: str
+    since: date
+    input: Decimal = Field(ge=0)
+    cached: Decimal = Field(ge=0)
+    output: Decimal = Field(gt=0)
+
+    def cents(self, *, input_tokens: int, cached_tokens: int, output_tokens: int) -> Decimal:
+        """The cost of a call in US cents."""
+        dollars_per_million = (
+            self.input * (input_tokens - cached_tokens) + self.cached * cached_tokens + self.output * output_tokens
+        )
+        return (dollars_per_million / 10_000).quantize(CENT_FRACTION, ROUND_HALF_UP)
+
+
+class TranscriptionPrice(BaseModel, frozen=True):
+    """US dollars per minute of sound, and the tokens of balance that a minute takes."""
+
+    model: str
+    since: date
+    minute: Decimal = Field(gt=0)
+    tokens_per_minute: int = Field(gt=0)
+
+    def cents(self, seconds: float) -> Decimal:
+        """The cost of a recording in US cents."""
+        return (self.minute * Decimal(str(seconds)) * 100 / 60).quantize(CENT_FRACTION, ROUND_HALF_UP)
+
+    def tokens(self, seconds: float) -> int:
+        """What a recording takes from the balance, in tokens, rounded up, at least 1."""
+        return max(1, math.ceil(seconds * self.tokens_per_minute / 60))
+
+
+Price = TypeVar("Price", TextPrice, TranscriptionPrice)
+
+
+class PriceBook(BaseModel, frozen=True):
+    """All rows, of every day."""
+
+    text: tuple[TextPrice, ...] = ()
+    transcription: tuple[TranscriptionPrice, ...] = ()
+
+    def for_text(self, model: str, on: date) -> TextPrice:
+        """The text price of a model on a day; raises UnknownPrice."""
+        return _latest(self.text, model, on)
+
+    def for_transcription(self, model: str, on: date) -> TranscriptionPrice:
+        """The transcription price of a model on a day; raises UnknownPrice."""
+        return _latest(self.transcription, model, on)
+
+
+def _latest(rows: tuple[Price, ...], model: str, on: date) -> Price:
+    fitting = [row for row in rows if row.model == model and row.since <= on]
+    if not fitting:
+        raise UnknownPrice(f"the price book has no price for the model {model!r} on {on.isoformat()}")
+    return max(fitting, key=lambda row: row.since)
+
+
+def read(extra: Path | None = None) -> PriceBook:
+    """VIVA's price book with the rows of `extra`, a file of the same shape, added."""
+    book = PriceBook.model_validate(tomllib.loads(resources.files("bot.ai").joinpath("prices.toml").read_text()))
+    if extra is None:
+        return book
+    more = PriceBook.model_validate(tomllib.loads(extra.read_text()))
+    return PriceBook(text=book.text + more.text, transcription=book.transcription + more.transcription)

@@ -1,0 +1,157 @@
+"""The composition root: opens the doors, builds the routing once, runs until stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+from collections.abc import AsyncIterator
+
+from aiogram import Bot, Dispatcher
+from aiogram.client.default import DefaultBotProperties
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.telegram import TelegramAPIServer
+from aiogram.types import LinkPreviewOptions, Update
+from aiohttp import web
+
+import handlers
+from bot.ai import prices
+from bot.ai.meter import Meter
+from bot.ai.model import Model, Models
+from bot.config import Settings
+from bot.engine.files import TelegramFiles
+from bot.engine.frames import TelegramFrames
+from bot.engine.intake import Intake
+from bot.engine.lanes import Lanes
+from bot.engine.outbox import Outbox
+from bot.engine.process import Process
+from bot.media import Media
+from bot.middlewares import Identity
+from bot.services.doors import Doors
+from bot.services.work import Work
+from storage.database import Database
+
+log = logging.getLogger(__name__)
+
+WEBHOOK_PATH = "/telegram"
+DRAIN_SECONDS = 20.0
+
+
+@functools.cache
+def routing() -> Dispatcher:
+    """The routing table, built once a process; it holds no state and takes what it needs with each update."""
+    dispatcher = Dispatcher(disable_fsm=True)
+    dispatcher.include_routers(*handlers.ROUTERS)
+    dispatcher.update.outer_middleware(Identity())
+    return dispatcher
+
+
+class App:
+    """The running service. Made by `App.open(settings)`, run by `run()`."""
+
+    def __init__(self, settings: Settings, bot: Bot, database: Database, model: Model, media: Media) -> None:
+        self.bot, self.database = bot, database
+        self._settings, self._model = settings, model
+        frames = TelegramFrames(bot)
+        self._process = Process(database)
+        self._outbox = Outbox(
+            database,
+            self._process,
+            bot,
+            media,
+            doubt=handlers.doubt(),
+            chat_rate=settings.telegram_chat_rate,
+            all_rate=settings.telegram_rate,
+        )
+        self.lanes = Lanes(
+            database,
+            self._process,
+            doors=Doors(model=model, media=media, sent_files=TelegramFiles(bot)),
+            frames=frames,
+            handle=self._handle,
+            sorry=handlers.sorry,
+            jobs=handlers.JOBS,
+            outbox_wake=self._outbox.wake,
+        )
+        self.intake = Intake(
+            database,
+            bot,
+            wake=self.lanes.wake,
+            allowed_updates=routing().resolve_used_update_types(),
+        )
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, settings: Settings) -> AsyncIterator[App]:
+        """The app with its doors open; closes them at the end."""
+        assert settings.telegram_bot_token is not None and settings.database_url is not None
+        assert settings.openai_api_key is not None
+        session = AiohttpSession(api=TelegramAPIServer.from_base(settings.telegram_api_url))
+        defaults = DefaultBotProperties(link_preview=LinkPreviewOptions(is_disabled=True))
+        async with contextlib.AsyncExitStack() as doors:
+            bot = Bot(settings.telegram_bot_token.get_secret_value(), session=session, default=defaults)
+            doors.push_async_callback(session.close)
+            database = await Database.connect(settings.database_url, pool_size=settings.database_pool_size)
+            doors.push_async_callback(database.close)
+            model = Model(
+                api_key=settings.openai_api_key.get_secret_value(),
+                base_url=settings.openai_base_url,
+                models=Models(chat=settings.viva_chat_model, transcribe=settings.viva_transcribe_model),
+                meter=Meter(database),
+                price_book=prices.read(settings.viva_prices_file),
+            )
+            doors.push_async_callback(model.close)
+            yield cls(settings, bot, database, model, Media.open(settings.media_location))
+
+    async def _handle(self, work: Work) -> None:
+        update = Update.model_validate(work.head.payload, context={"bot": self.bot})
+        me = await self.bot.me()
+        await routing().feed_update(
+            self.bot,
+            update,
+            work=work,
+            database=self.database,
+            settings=self._settings,
+            bot_name=me.username,
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set; then take nothing new in, let what is running end, and leave."""
+        await self._process.start()
+        await handlers.introduce(self.bot)
+        async with contextlib.AsyncExitStack() as running:
+            running.push_async_callback(self._process.stop)
+            for forever in (self._process.run, self._outbox.run):
+                running.push_async_callback(_cancel, asyncio.create_task(forever()))
+            running.push_async_callback(self._outbox.drain, seconds=5)
+            running.push_async_callback(self.lanes.drain, seconds=DRAIN_SECONDS)
+            running.push_async_callback(_cancel, asyncio.create_task(self.lanes.run()))
+            running.push_async_callback(self.intake.drain)
+            await self._start_intake(running)
+            await stop.wait()
+            log.info("draining")
+
+    async def _start_intake(self, running: contextlib.AsyncExitStack) -> None:
+        settings = self._settings
+        if settings.telegram_webhook_url is None:
+            await self.bot.delete_webhook()
+            running.push_async_callback(self.intake.confirm)
+            running.push_async_callback(_cancel, asyncio.create_task(self.intake.poll()))
+            return
+        assert settings.telegram_webhook_secret is not None
+        secret = settings.telegram_webhook_secret.get_secret_value()
+        runner = web.AppRunner(self.intake.webhook(secret, path=WEBHOOK_PATH))
+        await runner.setup()
+        running.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, port=settings.webhook_port).start()
+        await self.bot.set_webhook(
+            settings.telegram_webhook_url.rstrip("/") + WEBHOOK_PATH,
+            secret_token=secret,
+            allowed_updates=self.intake.allowed_updates,
+        )
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

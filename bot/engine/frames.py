@@ -1,0 +1,63 @@
+"""Passing signs around the outbox: drafts that grow while VIVA writes, and chat actions. They may be dropped."""
+
+from __future__ import annotations
+
+import time
+
+from aiogram import Bot
+from aiogram.exceptions import ClientDecodeError, TelegramAPIError, TelegramRetryAfter
+from aiogram.methods import SendMessageDraft
+
+FRAME_SECONDS = 0.6
+ACTION_SECONDS = 4.0
+"""A chat action lives five seconds (Telegram)."""
+
+DRAFT_LIMIT = 4096
+"""UTF-16 units in a draft (Telegram limit)."""
+
+
+class TelegramFrames:
+    """Frames sent through the Bot API; a flood or a refusal only makes them rarer."""
+
+    def __init__(self, bot: Bot) -> None:
+        self._bot = bot
+        self._next: dict[tuple[int, str], float] = {}
+        self._refused: set[int] = set()
+
+    async def draft(self, chat_id: int, draft_id: int, text: str) -> None:
+        """Show the text so far; where drafts are refused, "typing" is shown instead."""
+        if chat_id in self._refused:
+            await self.action(chat_id, "typing")
+            return
+        if not self._due(chat_id, "draft", FRAME_SECONDS):
+            return
+        tail = text.encode("utf-16-le")[-2 * DRAFT_LIMIT :].decode("utf-16-le", "ignore")
+        try:
+            await self._bot(
+                SendMessageDraft(chat_id=chat_id, draft_id=draft_id, text=tail, parse_mode=None, can_stop=True),
+                request_timeout=5,
+            )
+        except TelegramRetryAfter as error:
+            self._next[chat_id, "draft"] = time.monotonic() + error.retry_after
+        except (TelegramAPIError, ClientDecodeError):
+            self._refused.add(chat_id)
+
+    async def action(self, chat_id: int, action: str) -> None:
+        """Show a chat action."""
+        if not self._due(chat_id, action, ACTION_SECONDS):
+            return
+        try:
+            await self._bot.send_chat_action(chat_id, action, request_timeout=5)
+        except TelegramRetryAfter as error:
+            self._next[chat_id, action] = time.monotonic() + error.retry_after
+        except (TelegramAPIError, ClientDecodeError):
+            pass
+
+    def _due(self, chat_id: int, kind: str, seconds: float) -> bool:
+        now = time.monotonic()
+        if self._next.get((chat_id, kind), 0.0) > now:
+            return False
+        if len(self._next) > 10_000:
+            self._next = {key: until for key, until in self._next.items() if until > now}
+        self._next[chat_id, kind] = now + seconds
+        return True

@@ -1,0 +1,169 @@
+"""Intake: an update is stored and committed before it is acknowledged, by polling and by webhook alike."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import json
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from aiogram import Bot
+from aiogram.exceptions import (
+    ClientDecodeError,
+    TelegramAPIError,
+    TelegramConflictError,
+    TelegramRetryAfter,
+    TelegramUnauthorizedError,
+)
+from aiogram.methods import TelegramMethod
+from aiohttp import web
+
+from storage import work as store
+from storage.database import Database, DatabaseUnavailable
+from storage.work import NewWork
+
+log = logging.getLogger(__name__)
+
+LONG_POLL_SECONDS = 25
+URGENT_COMMANDS = ("/cancel", "/stop")
+MOST_BYTES = 4 * 1024 * 1024
+
+
+class RawUpdates(TelegramMethod[list[dict[str, Any]]]):
+    """getUpdates as raw JSON: one update of an unknown shape cannot make a whole batch unreadable."""
+
+    __returning__ = list[dict[str, Any]]
+    __api_method__ = "getUpdates"
+
+    offset: int | None = None
+    timeout: int | None = None
+    allowed_updates: list[str] | None = None
+
+
+def as_work(update: dict[str, Any]) -> NewWork:
+    """The update as work in its lane: one per chat; Stop and /cancel go around what is running there."""
+    kind = next((name for name in update if name != "update_id"), "unknown")
+    body = update.get(kind)
+    body = body if isinstance(body, dict) else {}
+    message = body.get("message", body)
+    chat = (message.get("chat") if isinstance(message, dict) else None) or {}
+    sender = body.get("from") or {}
+    telegram_id = sender.get("id") or (chat.get("id") if chat.get("type") == "private" else None)
+    place = chat.get("id") or telegram_id or 0
+    text = body.get("text") or ""
+    urgent = kind in ("pre_checkout_query", "stopped_message_generation") or (
+        kind == "message" and text.split("@")[0].split(" ")[0] in URGENT_COMMANDS
+    )
+    return NewWork(
+        lane=f"{'urgent' if urgent else 'chat'}:{place}",
+        kind="update",
+        name=kind,
+        key=f"update:{update['update_id']}",
+        chat_id=place or None,
+        telegram_id=telegram_id,
+        payload=update,
+    )
+
+
+class Intake:
+    """Takes updates in; answers taps at once, around everything else."""
+
+    def __init__(self, database: Database, bot: Bot, *, wake: Callable[[], None], allowed_updates: list[str]) -> None:
+        self._service = database.as_service()
+        self._bot = bot
+        self._wake = wake
+        self.allowed_updates = allowed_updates
+        self._answering: set[asyncio.Task[None]] = set()
+        self.healthy = True
+
+    async def take(self, updates: Sequence[dict[str, Any]], *, offset: int | None = None) -> None:
+        """Store and commit updates; only then may they be acknowledged. Duplicates fall on their key."""
+        async with self._service.transaction() as transaction:
+            await store.enqueue(transaction, [as_work(update) for update in updates])
+            if offset is not None:
+                await store.keep_offset(transaction, self._bot.id, offset)
+        self._wake()
+        for update in updates:
+            tap = update.get("callback_query")
+            if isinstance(tap, dict) and "id" in tap:
+                task = asyncio.create_task(self._answer(str(tap["id"])))
+                self._answering.add(task)
+                task.add_done_callback(self._answering.discard)
+
+    async def _answer(self, tap_id: str) -> None:
+        # A tap that is too old to answer has stopped spinning by itself.
+        with contextlib.suppress(TelegramAPIError, ClientDecodeError):
+            await self._bot.answer_callback_query(tap_id, request_timeout=10)
+
+    async def poll(self) -> None:
+        """Long polling until cancelled."""
+        offset: int | None = None
+        known = False
+        pause = 1.0
+        while True:
+            try:
+                if not known:
+                    async with self._service.transaction() as transaction:
+                        offset = await store.next_offset(transaction, self._bot.id)
+                    known = True
+                updates = await self._bot(
+                    RawUpdates(offset=offset, timeout=LONG_POLL_SECONDS, allowed_updates=self.allowed_updates),
+                    request_timeout=LONG_POLL_SECONDS + 15,
+                )
+                self.healthy, pause = True, 1.0
+                if updates:
+                    following = max(int(update["update_id"]) for update in updates) + 1
+                    await self.take(updates, offset=following)
+                    offset = following
+            except DatabaseUnavailable as error:
+                log.warning("updates wait at Telegram for the database: %s", error)
+                known = False
+                await asyncio.sleep(1)
+            except TelegramRetryAfter as error:
+                await asyncio.sleep(error.retry_after)
+            except (TelegramConflictError, TelegramUnauthorizedError) as error:
+                self.healthy = False
+                log.error("polling is refused: %s", type(error).__name__)
+                await asyncio.sleep(5)
+            except (TelegramAPIError, ClientDecodeError) as error:
+                log.warning("polling failed: %s", type(error).__name__)
+                await asyncio.sleep(pause)
+                pause = min(30.0, pause * 2)
+
+    async def confirm(self) -> None:
+        """Tell Telegram which updates are ours for good; what is not told comes again and falls on its key."""
+        with contextlib.suppress(TelegramAPIError, ClientDecodeError, DatabaseUnavailable):
+            async with self._service.transaction() as transaction:
+                offset = await store.next_offset(transaction, self._bot.id)
+            if offset is not None:
+                await self._bot(RawUpdates(offset=offset, timeout=0), request_timeout=5)
+
+    async def drain(self) -> None:
+        """Let the answers to taps end."""
+        if self._answering:
+            await asyncio.wait(set(self._answering), timeout=5)
+
+    def webhook(self, secret: str, *, path: str) -> web.Application:
+        """An aiohttp application that takes Telegram's POSTs at `path` and answers 200 after the commit."""
+
+        async def receive(request: web.Request) -> web.Response:
+            given = request.headers.get("X-Telegram-Bot-Api-Secret-Token", "")
+            if not hmac.compare_digest(given.encode(), secret.encode()):
+                return web.Response(status=401)
+            try:
+                update = json.loads(await request.read())
+                int(update["update_id"])
+            except (ValueError, KeyError, TypeError):
+                return web.Response(status=400)
+            try:
+                await self.take([update])
+            except DatabaseUnavailable:
+                return web.Response(status=503)
+            return web.Response(status=200)
+
+        application = web.Application(client_max_size=MOST_BYTES)
+        application.router.add_post(path, receive)
+        return application

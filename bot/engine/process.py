@@ -1,0 +1,71 @@
+"""The liveness of a process: a session advisory lock, a sign of life, and burying those that died."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import uuid
+
+from storage import work as store
+from storage.database import Database, DatabaseUnavailable, SessionLock
+
+log = logging.getLogger(__name__)
+
+BEAT_SECONDS = 2.0
+STALE_SECONDS = 30.0
+"""A process that gave no sign of life for so long is fenced, also if it still holds its lock."""
+
+LOCK_CLASS = 7681
+
+
+class Process:
+    """This process, as the others see it."""
+
+    def __init__(self, database: Database) -> None:
+        self._service = database.as_service()
+        self._database = database
+        self._lock: SessionLock | None = None
+        self.id = uuid.uuid4()
+
+    async def start(self) -> None:
+        """Sign on and free at once what dead processes held."""
+        await self._sign_on()
+        async with self._service.transaction() as transaction:
+            await store.bury(transaction, stale_seconds=STALE_SECONDS)
+
+    async def _sign_on(self) -> None:
+        if self._lock is not None:
+            await self._lock.release()
+        async with self._service.transaction() as transaction:
+            number = await store.register_process(transaction, process=self.id, host=socket.gethostname())
+        self._lock = await self._database.session_lock(LOCK_CLASS, number)
+
+    async def run(self) -> None:
+        """Give signs of life until cancelled; sign on anew when declared dead or disconnected."""
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            try:
+                async with self._service.transaction() as transaction:
+                    alive = await store.still_alive(transaction, self.id)
+                if not alive or self._lock is None or not self._lock.held:
+                    log.warning("process signs on anew")
+                    async with self._service.transaction() as transaction:
+                        await store.leave(transaction, self.id)
+                    self.id = uuid.uuid4()
+                    await self._sign_on()
+                async with self._service.transaction() as transaction:
+                    dead = await store.bury(transaction, stale_seconds=STALE_SECONDS)
+                if dead:
+                    log.warning("freed what dead processes held", extra={"processes": dead})
+            except DatabaseUnavailable as error:
+                log.warning("no sign of life could be given: %s", error)
+
+    async def stop(self) -> None:
+        """Sign off, freeing what is still held."""
+        with contextlib.suppress(DatabaseUnavailable):
+            async with self._service.transaction() as transaction:
+                await store.leave(transaction, self.id)
+        if self._lock is not None:
+            await self._lock.release()

@@ -1,0 +1,77 @@
+"""What every update passes on its way to a handler: the person's identity and the one commit at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiogram import BaseMiddleware
+from aiogram.types import TelegramObject, Update
+from aiogram.types import User as TelegramUser
+
+from bot.errors import VivaError
+from bot.services.work import Work
+from handlers import screen
+from storage import people
+from storage.database import Database
+
+
+class Identity(BaseMiddleware):
+    """Gives a handler `user` (their account) and `db` (a transaction as that person), and commits its work.
+
+    In a group there is no person: handlers get neither, and only the one that says "in private" is reached.
+    """
+
+    async def __call__(
+        self,
+        handler: Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]],
+        event: TelegramObject,
+        data: dict[str, Any],
+    ) -> Any:
+        """Run the handler inside the person's transaction; an error that VIVA can explain is said instead."""
+        assert isinstance(event, Update)
+        work: Work = data["work"]
+        database: Database = data["database"]
+        try:
+            return await self._handle(handler, event, data, work, database)
+        except VivaError as error:
+            work.forget_what_was_prepared()
+            screen.say(work, str(error))
+            async with database.as_service().transaction() as transaction:
+                await work.commit(transaction)
+            return None
+
+    async def _handle(
+        self,
+        handler: Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]],
+        event: Update,
+        data: dict[str, Any],
+        work: Work,
+        database: Database,
+    ) -> Any:
+        sender: TelegramUser | None = data.get("event_from_user")
+        # A private chat has the number of the person it is with (Bot API, Chat.id).
+        private = work.head.chat_id is not None and work.head.chat_id == work.head.telegram_id
+        user_id = work.head.user_id
+        if private and user_id is None and sender is not None and not sender.is_bot:
+            async with database.as_service().transaction() as transaction:
+                arrived = await people.arrive(
+                    transaction,
+                    telegram_id=sender.id,
+                    chat_id=work.chat_id,
+                    first_name=sender.first_name,
+                    language_code=sender.language_code,
+                    starting_tokens=data["settings"].viva_starting_tokens,
+                )
+            user_id = arrived.user_id
+        if not private or user_id is None:
+            async with database.as_service().transaction() as transaction:
+                result = await handler(event, data)
+                await work.commit(transaction)
+            return result
+        async with database.as_user(user_id).transaction() as transaction:
+            data["db"] = transaction
+            data["user"] = await people.account(transaction)
+            result = await handler(event, data)
+            await work.commit(transaction)
+        return result

@@ -1,0 +1,209 @@
+"""A piece of work in hand: what a handler or a job may do with it.
+
+A handler turns an update into rows, messages and jobs in milliseconds. A job calls models and media in durable
+steps and then finishes. Both end in one commit: effects, messages, jobs, done. The engine makes these objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from bot.ai.meter import Ticket
+from storage import work as store
+from storage.database import Database, Transaction
+
+Result = TypeVar("Result", bound=BaseModel)
+
+GIVE_UP_AFTER = 5
+"""How many tries a piece of work gets before it is parked and the person told."""
+
+
+class Frames(Protocol):
+    """Passing signs in the chat, around the outbox: they may be dropped, and never hold anything up."""
+
+    async def draft(self, chat_id: int, draft_id: int, text: str) -> None:
+        """Show the text so far as a draft with a Stop button."""
+
+    async def action(self, chat_id: int, action: str) -> None:
+        """Show a chat action such as "typing" for five seconds."""
+
+
+class Work:
+    """One piece of work: collects what is to be sent and started until its one commit."""
+
+    def __init__(self, head: store.Head, fence: uuid.UUID) -> None:
+        self.head = head
+        self._fence = fence
+        self._messages: list[store.NewMessage] = []
+        self._jobs: list[store.NewWork] = []
+        self._finished = False
+
+    @property
+    def chat_id(self) -> int:
+        """The chat this work belongs to."""
+        assert self.head.chat_id is not None
+        return self.head.chat_id
+
+    @property
+    def finished(self) -> bool:
+        """Whether the commit was prepared already."""
+        return self._finished
+
+    def send(self, method: str, payload: dict[str, Any], *, key: str | None = None, chat_id: int | None = None) -> None:
+        """Call a Bot API method once this work is committed, in the chat's order.
+
+        `payload` is the method's JSON without chat_id. `key` names the sent message: a later payload may say
+        {"message_id": {"sent_as": key}}. A file is {"media": key in the media store, "name": file name}.
+        """
+        self._messages.append(
+            store.NewMessage(chat_id=chat_id or self.chat_id, method=method, payload=payload, key=key)
+        )
+
+    def start(self, name: str, payload: dict[str, Any], *, lane: str, key: str | None = None) -> None:
+        """Start a job once this work is committed.
+
+        Jobs of one lane run one after another; `lane` is a word such as "talk", kept per chat. `key` makes the job
+        start once; it defaults to this work and the job's name.
+        """
+        self._jobs.append(
+            store.NewWork(
+                lane=f"{lane}:{self.chat_id}",
+                kind="job",
+                name=name,
+                key=f"{name}:{key}" if key else f"{name}:{self.head.id}:{len(self._jobs)}",
+                chat_id=self.chat_id,
+                telegram_id=self.head.telegram_id,
+                payload=payload,
+            )
+        )
+
+    def start_apart(self, name: str, payload: dict[str, Any]) -> None:
+        """Start a job in a lane of its own that names neither chat nor person."""
+        self._jobs.append(
+            store.NewWork(
+                lane=f"{name}:{uuid.uuid4()}",
+                kind="job",
+                name=name,
+                key=f"{name}:{self.head.id}",
+                chat_id=self.head.chat_id,
+                telegram_id=self.head.telegram_id,
+                payload=payload,
+            )
+        )
+
+    def forget_what_was_prepared(self) -> None:
+        """Drop messages and jobs collected so far, after a failed try."""
+        self._messages.clear()
+        self._jobs.clear()
+        self._finished = False
+
+    async def commit(self, transaction: Transaction, *, state: str = "done", error: str | None = None) -> None:
+        """Write what was collected and mark the work ended; the transaction's commit makes it true.
+
+        Raises Fenced when another process has taken the work over.
+        """
+        await transaction.become_service()
+        await store.finish(
+            transaction,
+            head=self.head,
+            fence=self._fence,
+            state="parked" if state == "parked" else "done",
+            error=error,
+            jobs=self._jobs,
+            messages=self._messages,
+        )
+        self._finished = True
+
+    @property
+    def fence(self) -> uuid.UUID:
+        """The random token under which this process holds the lane."""
+        return self._fence
+
+
+class Job(Work):
+    """Work with durable steps, outside any transaction until it finishes."""
+
+    def __init__(
+        self,
+        head: store.Head,
+        fence: uuid.UUID,
+        *,
+        database: Database,
+        frames: Frames,
+        steps: dict[str, Any],
+    ) -> None:
+        super().__init__(head, fence)
+        assert head.user_id is not None
+        self.user_id: uuid.UUID = head.user_id
+        self.payload = head.payload
+        self.stop = asyncio.Event()
+        if head.cancelled:
+            self.stop.set()
+        self._database = database
+        self._frames = frames
+        self._steps = steps
+
+    @property
+    def last_try(self) -> bool:
+        """Whether a failure of this try will be the last."""
+        return self.head.attempts + 1 >= GIVE_UP_AFTER
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the person asked this job to stop."""
+        return self.stop.is_set()
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """A short transaction as the person, for reading or for effects that may stand on their own."""
+        async with self._database.as_user(self.user_id).transaction() as transaction:
+            yield transaction
+
+    @contextlib.asynccontextmanager
+    async def finish(self) -> AsyncIterator[Transaction]:
+        """The last transaction of the job: its effects, messages and the end of the job in one commit."""
+        async with self._database.as_user(self.user_id).transaction() as transaction:
+            yield transaction
+            await self.commit(transaction)
+
+    async def call(self, step: str, result: type[Result], make: Callable[[Ticket], Awaitable[Result]]) -> Result:
+        """What a metered call of this step gave: made and charged once, whatever crashes come between."""
+        if step in self._steps:
+            return result.model_validate(self._steps[step])
+
+        async def record(transaction: Transaction, value: BaseModel) -> None:
+            await store.record_step(
+                transaction, head=self.head, fence=self.fence, step=step, result=value.model_dump(mode="json")
+            )
+
+        made = await make(Ticket(user_id=self.user_id, work_id=self.head.id, step=step, record=record))
+        self._steps[step] = made.model_dump(mode="json")
+        return made
+
+    async def step(self, step: str, make: Callable[[], Awaitable[Any]]) -> Any:
+        """What an unmetered step gave (JSON): done once, kept for the tries after."""
+        if step in self._steps:
+            return self._steps[step]
+        made = await make()
+        async with self._database.as_service().transaction() as transaction:
+            await store.record_step(transaction, head=self.head, fence=self.fence, step=step, result=made)
+        self._steps[step] = made
+        return made
+
+    def done(self, step: str) -> bool:
+        """Whether the step was done in an earlier try or this one."""
+        return step in self._steps
+
+    async def show_draft(self, text: str) -> None:
+        """Show the text so far as it grows; at most about two frames a second, never the cause of a failure."""
+        await self._frames.draft(self.chat_id, self.head.id, text)
+
+    async def show_action(self, action: str) -> None:
+        """Show that VIVA is "typing", "record_voice", "upload_photo" ... for five seconds."""
+        await self._frames.action(self.chat_id, action)

@@ -1,0 +1,62 @@
+"""The features in the order they are asked, the catch-all last; their jobs; and what VIVA says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from aiogram import Bot, Router
+
+from bot.services.doors import Doors
+from bot.services.work import Job, Work
+from handlers import (
+    assessment,
+    balance,
+    cancel,
+    chat,
+    fallback,
+    groups,
+    help,
+    home,
+    journal,
+    privacy,
+    start,
+    vision,
+)
+from storage.database import Transaction
+
+ROUTERS: tuple[Router, ...] = (
+    groups.router,  # before all others: in a group there is no person
+    cancel.router,
+    start.router,
+    home.router,
+    help.router,
+    privacy.router,
+    balance.router,
+    assessment.router,
+    vision.router,
+    journal.router,
+    chat.router,  # any other words
+    fallback.router,  # must be last
+)
+
+JOBS: Mapping[
+    str,
+    tuple[Callable[[Job, Doors], Awaitable[None]], Callable[[Job, Transaction, Exception], Awaitable[None]]],
+] = {**privacy.JOBS, **assessment.JOBS, **vision.JOBS, **journal.JOBS, **chat.JOBS}
+"""Every job by name: what runs it, and what is said when it gives up."""
+
+
+def sorry(work: Work) -> None:
+    """Tell the person that something of theirs could not be worked, after the last try."""
+    fallback.sorry(work)
+
+
+def doubt() -> dict[str, Any]:
+    """The message that asks whether one whose arrival is unknown shall be shown again."""
+    return fallback.doubt()
+
+
+async def introduce(bot: Bot) -> None:
+    """Tell Telegram VIVA's name, description and commands, where they are not told already."""
+    await help.introduce(bot)

@@ -1,0 +1,23 @@
+"""What VIVA waits for: the person's next words belong to the feature that asked for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiogram.filters import BaseFilter
+from aiogram.types import TelegramObject
+
+from storage.people import Account
+
+
+class Waiting(BaseFilter):
+    """Lets an update through when VIVA waits for words of this kind; the handler gets `waiting`, what was noted."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    async def __call__(self, event: TelegramObject, user: Account | None = None) -> bool | dict[str, Any]:
+        """Whether the person's next words are for this feature."""
+        if user is None or user.waiting_for is None or user.waiting_for.get("kind") != self._kind:
+            return False
+        return {"waiting": user.waiting_for}

@@ -1,0 +1,233 @@
+"""Durable work in ordered lanes: taking in, claiming, one commit at the end, steps, cancelling, liveness."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from storage.database import Transaction
+
+
+class NewWork(BaseModel):
+    """Work to be put into a lane; `key` makes it happen once, `delay` is in seconds."""
+
+    lane: str
+    kind: Literal["update", "job"]
+    name: str
+    key: str
+    chat_id: int | None = None
+    telegram_id: int | None = None
+    payload: dict[str, Any]
+    delay: float = 0
+
+
+class NewMessage(BaseModel):
+    """A call of the Bot API to be made in its turn; `key` makes it happen once and names the sent message."""
+
+    chat_id: int
+    method: str
+    payload: dict[str, Any]
+    key: str | None = None
+
+
+class Claim(BaseModel):
+    """A lane that is ours as long as the fence stands."""
+
+    lane: str
+    fence: uuid.UUID
+
+
+class Head(BaseModel):
+    """The first waiting work of a lane, with the person it belongs to where they are known."""
+
+    id: int
+    lane: str
+    kind: Literal["update", "job"]
+    name: str
+    key: str
+    chat_id: int | None
+    telegram_id: int | None
+    payload: dict[str, Any]
+    attempts: int
+    cancelled: bool
+    user_id: uuid.UUID | None
+
+
+async def enqueue(transaction: Transaction, work: Sequence[NewWork]) -> int:
+    """How many of these were new; those whose key stands already are left alone."""
+    added = await transaction.value("select viva.enqueue($1::jsonb)", [item.model_dump(mode="json") for item in work])
+    return int(added)
+
+
+async def claim(transaction: Transaction, *, process: uuid.UUID, limit: int) -> list[Claim]:
+    """Up to `limit` due lanes, now worked by this process alone."""
+    return await transaction.many(Claim, "select lane, fence from viva.claim_lanes($1, $2)", process, limit)
+
+
+async def heads(transaction: Transaction, lanes: Sequence[str]) -> list[Head]:
+    """The heads of these lanes that are due."""
+    return await transaction.many(
+        Head,
+        """
+        select w.id, w.lane, w.kind, w.name, w.key, w.chat_id, w.telegram_id, w.payload, w.attempts,
+               w.cancel_requested_at is not null as cancelled, a.user_id
+          from unnest($1::text[]) as claimed (lane)
+         cross join lateral (select * from viva.work h where h.lane = claimed.lane and h.state = 'waiting'
+                              order by h.id limit 1) w
+          left join viva.telegram_accounts a on a.telegram_id = w.telegram_id
+         where w.due_at <= now()
+        """,
+        list(lanes),
+    )
+
+
+async def finish(
+    transaction: Transaction,
+    *,
+    head: Head,
+    fence: uuid.UUID,
+    state: Literal["done", "parked"],
+    error: str | None,
+    jobs: Sequence[NewWork],
+    messages: Sequence[NewMessage],
+) -> None:
+    """End the work in this transaction: jobs, messages, lane given back. Raises Fenced if taken over."""
+    await transaction.execute(
+        "select viva.finish($1, $2, $3, $4, $5, $6::jsonb, $7::jsonb)",
+        head.id,
+        head.lane,
+        fence,
+        state,
+        error,
+        [job.model_dump(mode="json") for job in jobs],
+        [message.model_dump(mode="json") for message in messages],
+    )
+
+
+async def retry(transaction: Transaction, *, head: Head, fence: uuid.UUID, delay: float, error: str) -> None:
+    """Leave the work at the head of its lane for another try in `delay` seconds."""
+    await transaction.execute("select viva.retry($1, $2, $3, $4, $5)", head.id, head.lane, fence, delay, error)
+
+
+async def drop_claim(transaction: Transaction, claim: Claim) -> None:
+    """Give the lane back if it is still ours."""
+    await transaction.execute("select viva.drop_claim($1, $2)", claim.lane, claim.fence)
+
+
+async def record_step(transaction: Transaction, *, head: Head, fence: uuid.UUID, step: str, result: Any) -> None:
+    """Keep what a step produced, so that it is never done again. Raises Fenced if taken over."""
+    await transaction.execute(
+        "select viva.record_step($1, $2, $3, $4, $5::jsonb)", head.id, head.lane, fence, step, result
+    )
+
+
+class Step(BaseModel):
+    """A step that was done, and what it produced."""
+
+    step: str
+    result: Any
+
+
+async def steps(transaction: Transaction, work_id: int) -> list[Step]:
+    """The steps of this job that are done already."""
+    return await transaction.many(
+        Step, "select step, result from viva.work_steps where work_id = $1 order by created_at", work_id
+    )
+
+
+class Waiting(BaseModel):
+    """A job of a chat that is waiting or running."""
+
+    id: int
+    name: str
+
+
+async def jobs_of(transaction: Transaction, chat_id: int) -> list[Waiting]:
+    """The jobs of a chat that have not ended, oldest first."""
+    return await transaction.many(
+        Waiting,
+        """
+        select id, name from viva.work
+         where chat_id = $1 and kind = 'job' and state = 'waiting' order by id
+        """,
+        chat_id,
+    )
+
+
+async def request_cancel(
+    transaction: Transaction, chat_id: int, *, names: Sequence[str], work_id: int | None = None
+) -> int:
+    """Ask unfinished jobs of the chat with one of these names to stop: all, or one; how many were asked."""
+    return await transaction.execute(
+        """
+        update viva.work set cancel_requested_at = coalesce(cancel_requested_at, now())
+         where chat_id = $1 and kind = 'job' and state = 'waiting' and name = any ($2::text[])
+           and ($3::bigint is null or id = $3)
+        """,
+        chat_id,
+        list(names),
+        work_id,
+    )
+
+
+async def cancelled(transaction: Transaction, work_ids: Sequence[int]) -> set[int]:
+    """Which of these works were asked to stop, or are gone."""
+    kept = await transaction.value(
+        """
+        select coalesce(array_agg(id), '{}') from viva.work
+         where id = any ($1::bigint[]) and state = 'waiting' and cancel_requested_at is null
+        """,
+        list(work_ids),
+    )
+    return set(work_ids) - set(kept)
+
+
+async def erase(transaction: Transaction, *, user_id: uuid.UUID, chat_id: int, work_id: int) -> None:
+    """Remove the person from every table; the work that asks for it forgets whose it was."""
+    await transaction.execute("select viva.erase($1, $2, $3)", user_id, chat_id, work_id)
+
+
+async def register_process(transaction: Transaction, *, process: uuid.UUID, host: str) -> int:
+    """The process's number, on which it holds its advisory lock."""
+    return int(
+        await transaction.value(
+            "insert into viva.processes (id, host) values ($1, $2) returning lock_key", process, host
+        )
+    )
+
+
+async def still_alive(transaction: Transaction, process: uuid.UUID) -> bool:
+    """Renew the process's sign of life; False when it was declared dead meanwhile."""
+    return (await transaction.execute("update viva.processes set seen_at = now() where id = $1", process)) == 1
+
+
+async def leave(transaction: Transaction, process: uuid.UUID) -> None:
+    """Sign the process off and free at once what it still held."""
+    await transaction.execute("update viva.processes set seen_at = '-infinity' where id = $1", process)
+    await transaction.execute("select viva.bury(interval '1 minute')")
+
+
+async def bury(transaction: Transaction, *, stale_seconds: float) -> int:
+    """Free what dead processes held; how many were dead."""
+    return int(await transaction.value("select viva.bury($1 * interval '1 second')", stale_seconds))
+
+
+async def next_offset(transaction: Transaction, bot_id: int) -> int | None:
+    """The getUpdates offset after the last update that was taken in."""
+    offset = await transaction.value("select next_offset from viva.polling where bot_id = $1", bot_id)
+    return None if offset is None else int(offset)
+
+
+async def keep_offset(transaction: Transaction, bot_id: int, offset: int) -> None:
+    """Remember the offset in the transaction that took the updates in."""
+    await transaction.execute(
+        """
+        insert into viva.polling (bot_id, next_offset) values ($1, $2)
+        on conflict (bot_id) do update set next_offset = excluded.next_offset
+        """,
+        bot_id,
+        offset,
+    )

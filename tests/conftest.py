@@ -1,0 +1,63 @@
+"""A real Postgres for the tests: one server a session, migrated once, and a fresh copy of the database a test."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bot.playground.postgres import EmbeddedPostgres
+from storage import migrate
+from tests.world import Viva, open_world
+
+MIGRATED = "migrated"
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseUrls:
+    """One database: as the service logs in (`viva`, an ordinary role), and as a superuser."""
+
+    service: str
+    admin: str
+
+
+@pytest.fixture(scope="session")
+async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedPostgres]:
+    """The embedded Postgres of this session, with a migrated database to copy."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("home"))
+    await server.start()
+    try:
+        await server.clone(MIGRATED, template="template1")
+        await migrate.migrate(server.url(database=MIGRATED, user="postgres"))
+        yield server
+    finally:
+        await server.erase()
+
+
+@pytest.fixture
+async def database_urls(postgres: EmbeddedPostgres) -> AsyncIterator[DatabaseUrls]:
+    """A migrated database of this test's own."""
+    name = f"test_{next(_numbers)}"
+    await postgres.clone(name, template=MIGRATED)
+    yield DatabaseUrls(service=postgres.url(database=name), admin=postgres.url(database=name, user="postgres"))
+    await postgres.drop(name)
+
+
+@pytest.fixture
+async def empty_database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    """An empty database of this test's own, as a superuser."""
+    name = f"test_{next(_numbers)}"
+    await postgres.clone(name, template="template1")
+    yield postgres.url(database=name, user="postgres")
+    await postgres.drop(name)
+
+
+@pytest.fixture
+async def viva(tmp_path: Path, database_urls: DatabaseUrls) -> AsyncIterator[Viva]:
+    """The whole of VIVA, running on a database of this test's own."""
+    async with open_world(tmp_path, database_urls.service) as world:
+        yield world

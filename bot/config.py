@@ -46,7 +46,6 @@ class Settings(BaseSettings):
     viva_starting_tokens: int = Field(200_000, ge=0, le=1_000_000_000)
     viva_admin_ids: Annotated[frozenset[int], NoDecode] = frozenset()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    metrics_port: int | None = Field(None, ge=1, le=65535)
 
     @field_validator("viva_admin_ids", mode="before")
     @classmethod

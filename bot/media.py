@@ -5,7 +5,6 @@ Everything of a person lies under `users/<user id>/`, so that it can be found wh
 
 from __future__ import annotations
 
-import contextlib
 import uuid
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -73,6 +72,16 @@ class Media:
         except (BaseError, OSError) as error:
             raise MediaUnavailable(f"media: get failed ({type(error).__name__})") from None
 
+    async def delete(self, key: str) -> None:
+        """Remove what is under the key, if anything; raises MediaUnavailable."""
+        database.forbid_inside_transaction("the media store")
+        try:
+            await obstore.delete_async(self._store, key)
+        except FileNotFoundError:
+            return
+        except (BaseError, OSError) as error:
+            raise MediaUnavailable(f"media: delete failed ({type(error).__name__})") from None
+
     async def erase_person(self, user_id: uuid.UUID) -> int:
         """Remove everything under the person's folder; how many files went."""
         database.forbid_inside_transaction("the media store")
@@ -80,9 +89,8 @@ class Media:
         try:
             async for batch in obstore.list(self._store, prefix=f"users/{user_id}/"):
                 keys.extend(item["path"] for item in batch)
-            for key in keys:
-                with contextlib.suppress(FileNotFoundError):
-                    await obstore.delete_async(self._store, key)
         except (BaseError, OSError) as error:
-            raise MediaUnavailable(f"media: erase failed ({type(error).__name__})") from None
+            raise MediaUnavailable(f"media: list failed ({type(error).__name__})") from None
+        for key in keys:
+            await self.delete(key)
         return len(keys)

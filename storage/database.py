@@ -117,6 +117,7 @@ class Actor:
             asyncpg.AdminShutdownError,
             asyncpg.CrashShutdownError,
             asyncpg.TooManyConnectionsError,
+            asyncpg.DeadlockDetectedError,
             asyncpg.InterfaceError,
             OSError,
         ) as error:

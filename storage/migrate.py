@@ -81,7 +81,7 @@ def read_migrations() -> list[Migration]:
 async def _connected(url: str) -> AsyncIterator[asyncpg.Connection]:
     try:
         connection = await asyncpg.connect(url, statement_cache_size=0)
-    except (OSError, asyncpg.PostgresError) as error:
+    except (OSError, ValueError, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
         raise MigrationError(f"The database cannot be reached: {error}") from error
     try:
         version = connection.get_server_version().major

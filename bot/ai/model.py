@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
 import httpx2
@@ -18,7 +17,7 @@ import openai
 from openai.types import CompletionUsage
 from openai.types.audio import Transcription
 from openai.types.chat import ChatCompletionMessageParam
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from bot.ai import prices, tokens
 from bot.ai.meter import Action, Meter, Ticket
@@ -88,7 +87,7 @@ class Model:
     def has_chat(self) -> bool:
         """Whether chat can be priced, and so used."""
         try:
-            self._prices.for_text(self.models.chat, _today())
+            self._prices.for_text(self.models.chat, prices.today())
         except prices.UnknownPrice:
             return False
         return True
@@ -98,7 +97,7 @@ class Model:
         if self.models.transcribe is None:
             return False
         try:
-            self._prices.for_transcription(self.models.transcribe, _today())
+            self._prices.for_transcription(self.models.transcribe, prices.today())
         except prices.UnknownPrice:
             return False
         return True
@@ -122,7 +121,7 @@ class Model:
         """
         database.forbid_inside_transaction("a model call")
         try:
-            price = self._prices.for_text(self.models.chat, _today())
+            price = self._prices.for_text(self.models.chat, prices.today())
         except prices.UnknownPrice as error:
             raise NoModel(f"The chat model has no price, so it is not used: {error}.") from None
         prompt_tokens = self._count(messages)
@@ -238,7 +237,7 @@ class Model:
         if self.models.transcribe is None:
             raise NoModel("No transcription model is set up here.")
         try:
-            price = self._prices.for_transcription(self.models.transcribe, _today())
+            price = self._prices.for_transcription(self.models.transcribe, prices.today())
         except prices.UnknownPrice as error:
             raise NoModel(f"The transcription model has no price, so it is not used: {error}.") from None
         worth = price.tokens(seconds)
@@ -326,10 +325,6 @@ class _Stream:
         )
 
 
-def _today() -> Any:
-    return datetime.now(UTC).date()
-
-
 def _describe(error: Exception) -> str:
     """A short name of what failed, without anything that was sent or received."""
     if isinstance(error, openai.APIStatusError):
@@ -352,3 +347,15 @@ def _retry_after(error: openai.APIStatusError) -> float | None:
         return float(error.response.headers.get("retry-after", ""))
     except ValueError:
         return None
+
+
+async def reach(api_key: SecretStr | None, base_url: str | None) -> None:
+    """Ask the provider for its list of models, which costs nothing; raises a ModelError when it does not answer."""
+    key = api_key.get_secret_value() if api_key is not None else "none"
+    async with openai.AsyncOpenAI(api_key=key, base_url=base_url, max_retries=0, timeout=15) as client:
+        try:
+            await client.models.list()
+        except openai.AuthenticationError:
+            raise ModelRefused("OPENAI_API_KEY is not accepted") from None
+        except FAULTS as error:
+            raise ModelUnavailable(f"the model's server does not answer ({_describe(error)})") from None

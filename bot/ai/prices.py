@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from importlib import resources
 from pathlib import Path
@@ -77,6 +77,11 @@ def _latest(rows: tuple[Price, ...], model: str, on: date) -> Price:
     if not fitting:
         raise UnknownPrice(f"the price book has no price for the model {model!r} on {on.isoformat()}")
     return max(fitting, key=lambda row: row.since)
+
+
+def today() -> date:
+    """The day by which prices are looked up, in UTC."""
+    return datetime.now(UTC).date()
 
 
 def read(extra: Path | None = None) -> PriceBook:

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel
 
 from bot.ai.meter import Ticket
+from storage import people
 from storage import work as store
 from storage.database import Database, Transaction
 
@@ -195,6 +196,11 @@ class Job(Work):
             await store.record_step(transaction, head=self.head, fence=self.fence, step=step, result=made)
         self._steps[step] = made
         return made
+
+    async def still_wanted(self) -> bool:
+        """Whether the person is still here: False once they have erased everything."""
+        async with self.transaction() as transaction:
+            return await people.account(transaction) is not None
 
     def done(self, step: str) -> bool:
         """Whether the step was done in an earlier try or this one."""

@@ -376,6 +376,9 @@ end $$;
 create function viva.erase(p_user uuid, p_chat bigint, p_work bigint) returns void
 language plpgsql set search_path = '' as $$
 begin
+  -- In the order in which finish and sent take their locks: lanes, then chats, then rows.
+  perform 1 from viva.lanes where lane like '%:' || p_chat order by lane for update;
+  perform 1 from viva.outbox_chats where chat_id = p_chat for update;
   delete from viva.work where chat_id = p_chat and id <> p_work;
   delete from viva.outbox where chat_id = p_chat;
   delete from viva.lanes where lane like '%:' || p_chat and claimed_by is null;

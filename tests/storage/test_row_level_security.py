@@ -14,54 +14,55 @@ from bot.playground.postgres import EmbeddedPostgres
 from storage.database import Actor, Database
 from tests.conftest import MIGRATED, DatabaseUrls
 
-# What a person may do with their own rows: an insert that makes one, and a column they may change.
+# What a person may do with their own rows: an insert that makes one, and a change to it.
+# The change reads no column: one that does is also narrowed by what may be seen, and would prove less.
 # `{user}`, `{profile}`, `{assessment}`, `{vision}` are ids of the person's; `{number}` differs every time.
 OWN: dict[str, tuple[str, str]] = {
     "public.user_profiles": (
         "insert into public.user_profiles (user_id, version_number, first_name) values ('{user}', {number}, 'Ada')",
-        "first_name",
+        "first_name = 'Eve'",
     ),
     "public.vision_versions": (
         "insert into public.vision_versions (user_id, version_number, status, fun)"
         " values ('{user}', {number}, 'complete', 'We dance.')",
-        "is_active",
+        "last_audio_generated_at = now()",
     ),
     "public.assessment_results": (
         "insert into public.assessment_results (user_id, profile_version_id) values ('{user}', '{profile}')",
-        "notes",
+        "notes = 'mine'",
     ),
     "public.assessment_responses": (
         "insert into public.assessment_responses"
         " (assessment_id, question_id, question_text, category, response_value, response_text, green_line)"
         " values ('{assessment}', 'fun_{number}', 'How?', 'fun', 8, 'Well.', 'above')",
-        "response_text",
+        "response_text = 'mine'",
     ),
     "public.journal_entries": (
         "insert into public.journal_entries (user_id, content) values ('{user}', 'A day.')",
-        "content",
+        "content = 'mine'",
     ),
     "public.audio_tracks": (
         "insert into public.audio_tracks"
         " (user_id, vision_id, section_key, content_hash, text_content, voice_id, s3_bucket, s3_key, audio_url)"
         " values ('{user}', '{vision}', 'fun', '{number}', 'We dance.', 'alloy', '', '', '')",
-        "status",
+        "status = 'failed'",
     ),
     "public.vision_board_items": (
         "insert into public.vision_board_items (user_id, name) values ('{user}', 'A boat')",
-        "name",
+        "name = 'mine'",
     ),
     "public.ai_conversations": (
         "insert into public.ai_conversations (user_id, message, role) values ('{user}', 'Good morning', 'user')",
-        "message",
+        "message = 'mine'",
     ),
     "viva.assessment_not_applicable": (
         "insert into viva.assessment_not_applicable (assessment_id, question_id)"
         " values ('{assessment}', 'money_{number}')",
-        "marked_at",
+        "marked_at = now()",
     ),
     "viva.vision_proposals": (
         "insert into viva.vision_proposals (user_id, vision_id, section_key) values ('{user}', '{vision}', 'fun')",
-        "state",
+        "state = 'kept'",
     ),
 }
 
@@ -307,9 +308,8 @@ async def test_a_person_cannot_add_rows_for_another(people: TwoPeople, table: st
 async def test_a_person_changes_their_own_rows_and_no_others(people: TwoPeople, table: str) -> None:
     mine = await _rows_of(people, table, people.ada)
     theirs = await _rows_of(people, table, people.ben)
-    column = OWN[table][1]
     async with people.as_ada.transaction() as transaction:
-        assert await transaction.execute(f"update {table} set {column} = {column}") == len(mine)
+        assert await transaction.execute(f"update {table} set {OWN[table][1]}") == len(mine)
     assert await _rows_of(people, table, people.ben) == theirs
 
 

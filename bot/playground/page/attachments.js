@@ -23,7 +23,8 @@ function offerFiles(files, { asFile = false } = {}) {
   offered = files.slice(0, 10);
   if (!offered.length) return;
   const kinds = kindsFor(offered, asFile);
-  find("send-title").textContent = offered.length > 1 ? `Send ${offered.length} files` : "Send a file";
+  const noun = kinds.includes("photo") ? "picture" : "file";
+  find("send-title").textContent = offered.length > 1 ? `Send ${offered.length} ${noun}s` : `Send a ${noun}`;
   find("send-preview").replaceChildren(...offered.map(previewOf));
   find("send-kinds").hidden = kinds.length < 2;
   find("send-kinds").replaceChildren(

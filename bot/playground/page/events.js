@@ -14,6 +14,7 @@ import { find } from "./tools.js";
 
 function receive(message, fromBot, live) {
   if (chat.entryOf.has(message.message_id)) return change(message);
+  const continues = fromBot && chat.draft !== null;
   if (fromBot) {
     endDraft();
     endAction();
@@ -32,7 +33,8 @@ function receive(message, fromBot, live) {
   place(entry);
   showReplyKeyboard(message);
   if (!live) return;
-  entry.node.classList.add("arriving");
+  // A draft that becomes a message should look as if it just stopped moving.
+  entry.node.classList.toggle("arriving", !continues);
   if (fromBot) {
     find("announcer").textContent = `${bot.first_name}: ${inWords(message)}`;
     countUnread();
@@ -79,6 +81,7 @@ export function clearConversation() {
   endAction();
   setUnread(0);
   find("messages").replaceChildren();
+  find("announcer").textContent = "";
   find("reply-keyboard").replaceChildren();
   follow(true);
 }

@@ -1,6 +1,6 @@
 // Pictures, recordings, files and whatever else a message can carry besides words.
 
-import { fileAddress } from "./server.js";
+import { fileAddress, fileBytes } from "./server.js";
 import { bot } from "./state.js";
 import { fileSize, find, icon, make, minutes } from "./tools.js";
 
@@ -129,7 +129,7 @@ function player({ file, title, noun }) {
 async function drawWave(file, bars) {
   if (file.file_size > 4_000_000 || !window.OfflineAudioContext) return;
   try {
-    const bytes = await (await fetch(fileAddress(file.file_id))).arrayBuffer();
+    const bytes = await fileBytes(file.file_id);
     const samples = (await new OfflineAudioContext(1, 1, 16_000).decodeAudioData(bytes)).getChannelData(0);
     const stride = Math.max(1, Math.floor(samples.length / bars.length));
     const loudness = Array.from(bars, (_, index) => {

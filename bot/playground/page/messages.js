@@ -6,7 +6,6 @@
 import { formatted } from "./formatting.js";
 import { inlineKeyboard } from "./keyboards.js";
 import { inWords, kindOf, KINDS, pictureWidth, plainCard, serviceWords } from "./media.js";
-import { follow } from "./scrolling.js";
 import { bot, chat } from "./state.js";
 import { calm, clock, dayOf, find, heardOnly, icon, make, toast } from "./tools.js";
 
@@ -153,7 +152,6 @@ function quoted(message) {
 export function goTo(messageId) {
   const entry = chat.entryOf.get(messageId);
   if (!entry) return toast("That message is no longer here.");
-  follow(false);
   entry.node.scrollIntoView({ block: "center", behavior: calm() ? "auto" : "smooth" });
   entry.node.classList.remove("highlighted");
   requestAnimationFrame(() => entry.node.classList.add("highlighted"));

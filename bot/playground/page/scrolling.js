@@ -3,7 +3,10 @@
 import { bot } from "./state.js";
 import { calm, find } from "./tools.js";
 
+const NEAR = 48; // pixels from the end that still count as being there
+
 let stick = true;
+let lastTop = 0;
 let unread = 0;
 let unseen = 0;
 
@@ -17,11 +20,22 @@ export function toBottom() {
   find("conversation").scrollTop = find("conversation").scrollHeight;
 }
 
-function measureStick() {
+function distanceToEnd() {
   const view = find("conversation");
-  stick = view.scrollHeight - view.scrollTop - view.clientHeight < 48;
+  return view.scrollHeight - view.scrollTop - view.clientHeight;
+}
+
+function measureStick() {
+  stick = distanceToEnd() < NEAR;
   if (stick) unread = 0;
   showPill();
+}
+
+// Only a move upwards leaves the end: what grows below the reader between two frames is no wish of theirs.
+function noticeScroll() {
+  const { scrollTop } = find("conversation");
+  if (scrollTop < lastTop || distanceToEnd() < NEAR) measureStick();
+  lastTop = scrollTop;
 }
 
 export function countUnread() {
@@ -51,7 +65,7 @@ export function showTitle() {
 
 export function watchScrolling() {
   const view = find("conversation");
-  view.addEventListener("scroll", measureStick);
+  view.addEventListener("scroll", noticeScroll);
   const settle = new ResizeObserver(() => {
     if (stick) toBottom();
   });
@@ -69,6 +83,7 @@ export function watchScrolling() {
   );
   find("to-bottom").addEventListener("click", () => {
     view.scrollTo({ top: view.scrollHeight, behavior: calm() ? "auto" : "smooth" });
+    follow(true);
     setUnread(0);
   });
   document.addEventListener("visibilitychange", () => {

@@ -38,12 +38,17 @@ const localFiles = new Map();
 
 export function keepLocalFile(file) {
   const fileId = `local:${localFiles.size + 1}`;
-  localFiles.set(fileId, URL.createObjectURL(file));
+  localFiles.set(fileId, { file, address: URL.createObjectURL(file) });
   return fileId;
 }
 
 export function fileAddress(fileId) {
-  return localFiles.get(fileId) ?? `/page/files/${encodeURIComponent(fileId)}?key=${encodeURIComponent(key)}`;
+  return localFiles.get(fileId)?.address ?? `/page/files/${encodeURIComponent(fileId)}?key=${encodeURIComponent(key)}`;
+}
+
+export async function fileBytes(fileId) {
+  const local = localFiles.get(fileId);
+  return local ? local.file.arrayBuffer() : (await fetch(fileAddress(fileId))).arrayBuffer();
 }
 
 export function problemWords(problem) {

@@ -1,0 +1,265 @@
+"""The rules of talking with VIVA: which conversation a message belongs to, and what a model is given of it all.
+
+A request begins with what stays the same from turn to turn (persona, profile, assessment, vision), so that a
+provider's cache can serve it; the latest turns and the new message come last. What a person wrote is data: in the
+first message it stands between tags, escaped, so that it cannot close them; turns are messages of their own.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from bot.ai import tokens
+from bot.services import assessment
+from prompts import chat as prompts
+from prompts.categories import SECTIONS, category
+from storage.assessment import Result
+from storage.conversations import Turn
+from storage.profile import Profile
+
+SILENCE = timedelta(hours=8)
+"""After so much silence a new conversation begins."""
+
+QUOTE_LIMIT = 600
+"""Characters kept of a message that is replied to."""
+
+VALUE_LIMIT = 200
+"""Characters of one fact of the profile."""
+
+LEFT_OUT = "\n[…]\n"
+
+PER_MESSAGE = tokens.TOKENS_PER_MESSAGE + 1
+"""Tokens around the text of a message: OpenAI's framing and the role."""
+
+Phase = Literal["contrast", "peak", "specific", "refinement", "master_assistant"]
+Style = Literal["plain", "bold", "italic"]
+
+
+# ------------------------------------------------------------------------------------ conversations
+
+
+def conversation_id(latest: Turn | None, *, now: datetime) -> uuid.UUID:
+    """The conversation that words said `now` belong to: the latest one, or a new one after a long silence."""
+    if latest is not None and now - latest.created_at < SILENCE:
+        try:
+            return uuid.UUID(str(latest.context["conversation_id"]))
+        except (KeyError, ValueError):
+            pass
+    return uuid.uuid4()
+
+
+def context(
+    *, conversation: uuid.UUID, phase: Phase = "master_assistant", category_key: str | None = None
+) -> dict[str, Any]:
+    """The keys that every row of `ai_conversations` carries (domain section 3)."""
+    return {
+        "visionBuildPhase": phase,
+        "category": category_key,
+        "isInitialGreeting": False,
+        "conversation_id": str(conversation),
+    }
+
+
+def in_order(turns: Sequence[Turn]) -> list[Turn]:
+    """The turns as one reads a talk: by time, each answer right after what it answers."""
+    ids = {str(turn.id) for turn in turns}
+    answers: dict[str, list[Turn]] = {}
+    rest = []
+    for turn in sorted(turns, key=lambda turn: (turn.created_at, turn.id)):
+        question = turn.context.get("answers") if turn.role == "assistant" else None
+        if isinstance(question, str) and question in ids:
+            answers.setdefault(question, []).append(turn)
+        else:
+            rest.append(turn)
+    return [each for turn in rest for each in (turn, *answers.get(str(turn.id), ()))]
+
+
+# ------------------------------------------------------------------------------- what a model is given
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What VIVA knows of a person before the talk; `vision` holds texts by section key."""
+
+    profile: Profile
+    language_code: str | None
+    result: Result | None
+    vision: Mapping[str, str]
+
+
+def words(message: str, replying_to: Mapping[str, Any] | None) -> str:
+    """A person's message as the model reads it: with the older message it replies to in front, if it does."""
+    if not isinstance(replying_to, Mapping):
+        return message
+    speaker = "VIVA" if replying_to.get("from") == "viva" else "the person"
+    quoted = _escaped(str(replying_to.get("text", "")))
+    return f'<replying_to said_by="{speaker}">{quoted}</replying_to>\n\n{message}'
+
+
+def quote(text: str) -> str:
+    """The part of an older message that is kept with the reply to it."""
+    return text if len(text) <= QUOTE_LIMIT else text[:QUOTE_LIMIT].rstrip() + " …"
+
+
+def pack(known: Known, *, earlier: Sequence[Turn], asked: Turn, budget: int) -> list[dict[str, str]]:
+    """The messages for the answer to `asked`, at most `budget` tokens where the persona alone leaves room.
+
+    What is known takes up to two fifths of the room, the new message up to half of what is left then (its middle is
+    left out where it is longer), and the turns `earlier` the rest: the latest ones, without a gap.
+    """
+    opening = prompts.persona()
+    closing = prompts.gentle() if _is_grave([*earlier, asked], asked) else ""
+    room = budget - tokens.TOKENS_TO_PRIME_THE_REPLY - PER_MESSAGE - tokens.count(opening) - tokens.count(closing)
+    sections = _known(known, most=room * 2 // 5)
+    room -= tokens.count(sections)
+
+    message, size = clip(words(asked.message, asked.context.get("replying_to")), most=max(room // 2, 1))
+    room -= size + PER_MESSAGE
+    turns: list[dict[str, str]] = []
+    most = max(room // 4, 1)
+    for turn in reversed(in_order(earlier)):
+        text, size = _said(turn, most=most)
+        room -= size + PER_MESSAGE
+        if room < 0:
+            break
+        turns.append({"role": turn.role, "content": text})
+    while turns and turns[-1]["role"] == "assistant":
+        turns.pop()  # an answer whose question is gone would open the talk
+    system = "\n\n".join(part for part in (opening, sections, closing) if part)
+    return [{"role": "system", "content": system}, *reversed(turns), {"role": "user", "content": message}]
+
+
+def clip(text: str, *, most: int) -> tuple[str, int]:
+    """The text in at most `most` tokens, its middle left out and marked where it is longer; and its tokens."""
+    encoding = tokens.encoding()
+    encoded = encoding.encode(text, disallowed_special=())
+    if len(encoded) <= most:
+        return text, len(encoded)
+    kept = most - tokens.count(LEFT_OUT)
+    while kept > 1:
+        head, tail = encoded[: kept - kept // 3], encoded[-(kept // 3) :] if kept // 3 else []
+        cut = f"{_decoded(head)}{LEFT_OUT}{_decoded(tail)}"
+        size = tokens.count(cut)
+        if size <= most:
+            return cut, size
+        kept -= size - most
+    return "…", 1
+
+
+def _decoded(encoded: Sequence[int]) -> str:
+    # A cut may go through a letter of several bytes.
+    return tokens.encoding().decode_bytes(list(encoded)).decode("utf-8", "ignore")
+
+
+def _said(turn: Turn, *, most: int) -> tuple[str, int]:
+    """A turn as the model reads it, and its tokens; counted once, when it was kept, where it is not too long."""
+    text = turn.message if turn.role == "assistant" else words(turn.message, turn.context.get("replying_to"))
+    counted = turn.context.get("tokens")
+    if isinstance(counted, int) and 0 < counted <= most:
+        return text, counted
+    return clip(text, most=most)
+
+
+def _is_grave(turns: Sequence[Turn], asked: Turn) -> bool:
+    """Whether this conversation has spoken of danger."""
+    here = asked.context.get("conversation_id")
+    return any(turn.context.get("care") for turn in turns if turn.context.get("conversation_id") == here)
+
+
+def _escaped(text: str) -> str:
+    return html.escape(text, quote=False)
+
+
+def _known(known: Known, *, most: int) -> str:
+    profile = _section("profile", _profile_lines(known.profile, known.language_code))
+    standing = _section("assessment", _assessment_lines(known.result))
+    fixed = f"{profile}\n\n{standing}"
+    vision = _section("vision", _vision_parts(known.vision, most=most - tokens.count(fixed) - 20), between="\n\n")
+    return f"{fixed}\n\n{vision}"
+
+
+def _section(name: str, lines: Sequence[str], *, between: str = "\n") -> str:
+    return f"<{name}>\n{between.join(lines) or 'nothing yet'}\n</{name}>"
+
+
+def _profile_lines(profile: Profile, language_code: str | None) -> list[str]:
+    children = None if profile.has_children is None else "yes" if profile.has_children else "no"
+    facts = {
+        "first name": profile.first_name,
+        "lives in": ", ".join(part for part in (profile.city, profile.country) if part) or None,
+        "relationship": profile.relationship_status,
+        "partner": profile.partner_name,
+        "children": children,
+        "work": ", ".join(part for part in (profile.employment_type, profile.occupation) if part) or None,
+        "language of their app": language_code,
+    }
+    return [f"{name}: {_one_line(value)}" for name, value in facts.items() if value]
+
+
+def _one_line(value: str) -> str:
+    return _escaped(" ".join(value.replace("_", " ").split())[:VALUE_LIMIT])
+
+
+def _assessment_lines(result: Result | None) -> list[str]:
+    if result is None:
+        return []
+    scores = assessment.as_stored(
+        total=result.total_score,
+        maximum=result.max_possible_score,
+        category_scores=result.category_scores,
+        green_line_status=result.green_line_status,
+        answers=result.answers,
+        not_applicable=result.not_applicable,
+        facts=assessment.facts(
+            has_children=result.has_children,
+            relationship_status=result.relationship_status,
+            employment_type=result.employment_type,
+        ),
+    )
+    lines = [f"taken on {result.completed_at:%d %B %Y}: {scores.total} of {scores.maximum} points in all"]
+    for key, score in scores.categories.items():
+        if score.status is not None:
+            where = {"above": "above the green line", "transition": "in transition", "below": "below the green line"}
+            lines.append(f"{category(key).label}: {score.score} of {score.maximum}, {where[score.status]}")
+    return lines
+
+
+def _vision_parts(vision: Mapping[str, str], *, most: int) -> list[str]:
+    """The sections with their labels in the order of reading; the room is shared, what short ones leave goes to long ones."""
+    texts = {
+        section.key: f"{section.label}:\n{_escaped(vision[section.key].strip())}"
+        for section in SECTIONS
+        if vision.get(section.key, "").strip()
+    }
+    fitting: dict[str, str] = {}
+    for place, key in enumerate(sorted(texts, key=lambda key: len(texts[key]))):
+        fitting[key], size = clip(texts[key], most=max(most // (len(texts) - place), 1))
+        most -= size + 1
+    return [fitting[key] for key in texts]
+
+
+# ------------------------------------------------------------------------------------ what is shown
+
+# Within one line, around words, and never inside one: snake_case and 2 * 3 stay as they are.
+_MARKED = re.compile(r"\*\*(?=[^\s*])([^*\n]*[^\s*])\*\*|(?<![\w_])_(?=[^\s_])([^_\n]*[^\s_])_(?![\w_])")
+
+
+def spans(text: str) -> list[tuple[Style, str]]:
+    """A model's text with its **bold** and _italic_ words told apart; any other sign stays as it was written."""
+    found: list[tuple[Style, str]] = []
+    end = 0
+    for mark in _MARKED.finditer(text):
+        found += [("plain", text[end : mark.start()]), ("bold", mark[1]) if mark[1] else ("italic", mark[2])]
+        end = mark.end()
+    return [(style, part) for style, part in [*found, ("plain", text[end:])] if part]
+
+
+def plain(text: str) -> str:
+    """A model's text without the signs that `spans` reads, for where there is no bold and no italic."""
+    return "".join(part for _, part in spans(text))

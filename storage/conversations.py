@@ -1,0 +1,102 @@
+"""What a person and VIVA said to each other: `ai_conversations`, both roles."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from storage.database import Transaction
+
+
+class Turn(BaseModel):
+    """What one of the two said. `context` has the seed's keys and ours; an answer names its question in "answers"."""
+
+    id: uuid.UUID
+    role: Literal["user", "assistant"]
+    message: str
+    context: dict[str, Any]
+    created_at: datetime
+
+
+# Another program's context may be anything that JSON can say.
+COLUMNS = """id, role, message, created_at,
+             case when jsonb_typeof(context) = 'object' then context else '{}' end as context"""
+
+
+async def add(
+    transaction: Transaction, *, role: Literal["user", "assistant"], message: str, context: dict[str, Any]
+) -> uuid.UUID:
+    """Keep what was said; the id of its row."""
+    return await transaction.value(  # type: ignore[no-any-return]
+        "insert into ai_conversations (role, message, context) values ($1, $2, $3::jsonb) returning id",
+        role,
+        message,
+        context,
+    )
+
+
+async def turn(transaction: Transaction, turn_id: uuid.UUID) -> Turn | None:
+    """What was said under this id, if it is the person's own row."""
+    return await transaction.one(Turn, f"select {COLUMNS} from ai_conversations where id = $1", turn_id)
+
+
+async def newest(transaction: Transaction) -> Turn | None:
+    """What was said last."""
+    return await transaction.one(
+        Turn, f"select {COLUMNS} from ai_conversations order by created_at desc, id desc limit 1"
+    )
+
+
+async def is_answered(transaction: Transaction, asked: Turn) -> bool:
+    """Whether VIVA has answered this already."""
+    return bool(
+        await transaction.value(
+            """
+            select exists (select from ai_conversations
+                            where role = 'assistant' and created_at >= $1 and context ->> 'answers' = $2)
+            """,
+            asked.created_at,
+            str(asked.id),
+        )
+    )
+
+
+async def before(transaction: Transaction, asked: Turn, *, limit: int) -> list[Turn]:
+    """The latest `limit` turns from before this one, oldest first, and the answers that came to them later."""
+    return await transaction.many(
+        Turn,
+        f"""
+        with earlier as (
+          select {COLUMNS} from ai_conversations
+           where created_at < $1 order by created_at desc, id desc limit $2
+        )
+        select id, role, message, created_at, context from earlier
+         union all
+        select {COLUMNS} from ai_conversations
+         where role = 'assistant' and created_at >= $1
+           and context ->> 'answers' in (select id::text from earlier where role = 'user')
+         order by created_at, id
+        """,
+        asked.created_at,
+        limit,
+    )
+
+
+async def usage_of(transaction: Transaction, *, work_id: int, step: str) -> uuid.UUID | None:
+    """The `token_usage` row of the talk's call that this step of this work has just made."""
+    return await transaction.value(  # type: ignore[no-any-return]
+        """
+        select latest.id
+          from (select id, metadata, created_at from token_usage
+                 where action_type = 'chat_conversation' order by created_at desc limit 10) latest
+          join viva.holds on holds.id = (latest.metadata ->> 'hold')::uuid
+         where holds.work_id = $1 and holds.step = $2 and holds.state = 'settled'
+         order by latest.created_at desc
+         limit 1
+        """,
+        work_id,
+        step,
+    )

@@ -1,0 +1,117 @@
+"""Privacy: what is said of it, the yes taken back, and everything deleted in two steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.world import Someone, Viva
+
+PERSONAL = """
+    select n.nspname || '.' || c.relname as name,
+           array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0
+                    and a.attname in ('user_id', 'chat_id', 'telegram_id')) as columns
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where n.nspname in ('public', 'viva') and c.relkind = 'r'
+"""
+
+
+async def _rows_of(viva: Viva, person: Someone, user_id: object) -> dict[str, int]:
+    """How many rows each table holds that name the person."""
+    found = {}
+    for table in await viva.service_rows(PERSONAL):
+        tests = [f"{column} = {person.id}" for column in table["columns"] if column != "user_id"]
+        tests += [f"user_id = '{user_id}'"] if "user_id" in table["columns"] else []
+        if tests:
+            rows = await viva.service_rows(f"select count(*) as n from {table['name']} where {' or '.join(tests)}")
+            found[table["name"]] = rows[0]["n"]
+    return found
+
+
+def _files(viva: Viva) -> list[Path]:
+    folder = Path(urlsplit(str(viva.settings.media_url)).path)
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+async def _live_a_little(viva: Viva, person: Someone) -> None:
+    await person.send("I would like more time for my garden.")
+    await person.send_voice(words="I slept well.")
+    await person.send_photo(caption="The first tomatoes.")
+
+
+async def test_privacy_says_what_is_kept_and_who_sees_it(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    screen = await ada.send("/privacy")
+    assert screen is not None and viva.settings.provider in screen.text
+    assert screen.buttons == ["Take back my yes to AI", "Delete everything", "Home"]
+
+
+async def test_a_yes_taken_back_stops_every_call_to_the_model(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await ada.send("/privacy")
+    await ada.tap("Take back my yes")
+    await ada.send("Hello?")
+    await ada.send_voice()
+    assert viva.model.requests == []
+    await ada.send("/privacy")
+    await ada.tap("Say yes to AI")
+    await ada.tap("I am 18")
+    await ada.send("Hello again")
+    assert [request.path for request in viva.model.requests] == ["chat/completions"]
+
+
+async def test_delete_takes_two_steps_and_can_be_left_at_each(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await ada.send("/delete")
+    await ada.tap("Keep everything")
+    await ada.send("/delete")
+    await ada.tap("Go on")
+    assert "Are you sure, Ada?" in ada.screen.text
+    await ada.tap("Keep everything")
+    assert "Everything is as it was" in ada.screen.text
+    assert len(await viva.rows(ada, "select * from user_profiles")) == 1
+
+
+async def test_after_delete_nothing_of_the_person_is_in_any_table_or_in_the_media_store(viva: Viva) -> None:
+    ada, ben = await viva.onboarded("Ada"), await viva.onboarded("Ben")
+    await _live_a_little(viva, ada)
+    await _live_a_little(viva, ben)
+    user_id = await ada.user_id()
+    before = await _rows_of(viva, ada, user_id)
+    for table in ("public.ai_conversations", "public.journal_entries", "public.token_usage", "viva.ledger"):
+        assert before[table] > 0, table
+    assert len(_files(viva)) == 4
+    await ada.send("/delete")
+    await ada.tap("Go on")
+    await ada.tap("Delete it all for good")
+    await ada.wait(lambda: "It is done" in ada.messages[-1])
+    await viva.quiet()
+    after = await _rows_of(viva, ada, user_id)
+    assert {table: count for table, count in after.items() if count} == {}
+    assert await viva.service_rows("select 1 from viva.lanes where lane like $1", f"%{ada.id}") == []
+    assert len(_files(viva)) == 2
+    kept = await _rows_of(viva, ben, await ben.user_id())
+    assert kept["public.ai_conversations"] == 2 and kept["public.journal_entries"] == 2
+    assert await viva.service_rows("select * from viva.ledger_differences()") == []
+
+
+async def test_whoever_comes_back_after_delete_begins_anew(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await ada.send("/delete")
+    await ada.tap("Go on")
+    await ada.tap("Delete it all for good")
+    await ada.wait(lambda: "It is done" in ada.messages[-1])
+    await ada.send("/start")
+    assert "I am VIVA" in ada.screen.text
+
+
+async def test_a_second_tap_on_the_last_button_does_no_harm(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await ada.send("/delete")
+    screen = await ada.tap("Go on")
+    data, message_id = screen.data("Delete it all"), screen.message["message_id"]
+    await viva.telegram.tap_data(ada.account, message_id, data)
+    await viva.telegram.tap_data(ada.account, message_id, data)
+    await ada.wait(lambda: any("It is done" in text for text in ada.messages))
+    await viva.quiet()
+    assert await viva.service_rows("select * from viva.work where state = 'parked'") == []

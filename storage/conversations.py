@@ -28,14 +28,22 @@ COLUMNS = """id, role, message, created_at,
 
 async def add(
     transaction: Transaction, *, role: Literal["user", "assistant"], message: str, context: dict[str, Any]
-) -> uuid.UUID:
-    """Keep what was said; the id of its row."""
-    return await transaction.value(  # type: ignore[no-any-return]
-        "insert into ai_conversations (role, message, context) values ($1, $2, $3::jsonb) returning id",
+) -> Turn:
+    """What was said, as it is now kept."""
+    kept = await transaction.one(
+        Turn,
+        f"insert into ai_conversations (role, message, context) values ($1, $2, $3::jsonb) returning {COLUMNS}",
         role,
         message,
         context,
     )
+    assert kept is not None
+    return kept
+
+
+async def mark(transaction: Transaction, turn_id: uuid.UUID, more: dict[str, Any]) -> None:
+    """Add keys to the context of what was said."""
+    await transaction.execute("update ai_conversations set context = context || $2::jsonb where id = $1", turn_id, more)
 
 
 async def turn(transaction: Transaction, turn_id: uuid.UUID) -> Turn | None:
@@ -100,3 +108,20 @@ async def usage_of(transaction: Transaction, *, work_id: int, step: str) -> uuid
         work_id,
         step,
     )
+
+
+async def vision(transaction: Transaction) -> dict[str, str]:
+    """The texts of the person's vision by section key: of the draft, or else of the active one."""
+    texts = await transaction.value(
+        """
+        select jsonb_build_object(
+                 'forward', forward, 'fun', fun, 'travel', travel, 'home', home, 'family', family, 'romance', romance,
+                 'health', health, 'money', money, 'business', business, 'social', social, 'possessions', possessions,
+                 'giving', giving, 'spirituality', spirituality, 'conclusion', conclusion)
+          from vision_versions
+         where status = 'draft' or is_active
+         order by (status = 'draft') desc
+         limit 1
+        """
+    )
+    return {key: text for key, text in (texts or {}).items() if text}

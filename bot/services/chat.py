@@ -29,13 +29,19 @@ SILENCE = timedelta(hours=8)
 QUOTE_LIMIT = 600
 """Characters kept of a message that is replied to."""
 
-VALUE_LIMIT = 200
-"""Characters of one fact of the profile."""
+FACT_LIMIT = 40
+"""Tokens of one fact of the profile."""
+
+SECTION_LEAST = 15
+"""Tokens below which a section of the vision is not worth showing."""
 
 LEFT_OUT = "\n[…]\n"
 
 PER_MESSAGE = tokens.TOKENS_PER_MESSAGE + 1
 """Tokens around the text of a message: OpenAI's framing and the role."""
+
+SEAMS = 12
+"""Tokens for the empty lines between the parts of the first message."""
 
 Phase = Literal["contrast", "peak", "specific", "refinement", "master_assistant"]
 Style = Literal["plain", "bold", "italic"]
@@ -115,7 +121,8 @@ def pack(known: Known, *, earlier: Sequence[Turn], asked: Turn, budget: int) -> 
     """
     opening = prompts.persona()
     closing = prompts.gentle() if _is_grave([*earlier, asked], asked) else ""
-    room = budget - tokens.TOKENS_TO_PRIME_THE_REPLY - PER_MESSAGE - tokens.count(opening) - tokens.count(closing)
+    room = budget - SEAMS - tokens.TOKENS_TO_PRIME_THE_REPLY - PER_MESSAGE
+    room -= tokens.count(opening) + tokens.count(closing)
     sections = _known(known, most=room * 2 // 5)
     room -= tokens.count(sections)
 
@@ -203,7 +210,8 @@ def _profile_lines(profile: Profile, language_code: str | None) -> list[str]:
 
 
 def _one_line(value: str) -> str:
-    return _escaped(" ".join(value.replace("_", " ").split())[:VALUE_LIMIT])
+    # A letter is a token or more in some scripts, so only tokens are a bound.
+    return clip(_escaped(" ".join(value.replace("_", " ").split())), most=FACT_LIMIT)[0]
 
 
 def _assessment_lines(result: Result | None) -> list[str]:
@@ -231,15 +239,17 @@ def _assessment_lines(result: Result | None) -> list[str]:
 
 
 def _vision_parts(vision: Mapping[str, str], *, most: int) -> list[str]:
-    """The sections with their labels in the order of reading; the room is shared, what short ones leave goes to long ones."""
+    """The sections in the order of reading, trimmed to the room they share; what short ones leave goes to long ones."""
     texts = {
         section.key: f"{section.label}:\n{_escaped(vision[section.key].strip())}"
         for section in SECTIONS
         if vision.get(section.key, "").strip()
     }
+    if most < SECTION_LEAST * len(texts):
+        return ["there is one, left out here for want of room"]
     fitting: dict[str, str] = {}
     for place, key in enumerate(sorted(texts, key=lambda key: len(texts[key]))):
-        fitting[key], size = clip(texts[key], most=max(most // (len(texts) - place), 1))
+        fitting[key], size = clip(texts[key], most=most // (len(texts) - place) - 1)
         most -= size + 1
     return [fitting[key] for key in texts]
 

@@ -96,7 +96,6 @@ async function start() {
   await refreshBot();
   const remembered = Number(sessionStorage.getItem("person"));
   openChat(people.find((person) => person.id === remembered) ?? people[0]);
-  if (matchMedia("(hover: hover)").matches) find("text").focus();
 }
 
 setUpMenus();

@@ -8,7 +8,9 @@ import { bot, chat, onChange } from "./state.js";
 import { find, make } from "./tools.js";
 
 function showComposer() {
-  const empty = chat.loaded && chat.entries.length === 0;
+  // Until the history is here, nobody knows whether this is a first meeting: the foot stays as it is.
+  if (!chat.loaded) return;
+  const empty = chat.entries.length === 0;
   const { blocked } = chat;
   const recording = recorder !== null;
   find("welcome").hidden = !empty;
@@ -19,6 +21,11 @@ function showComposer() {
   find("reply-bar").hidden = !chat.replyTo || blocked || recording;
   find("reply-keyboard").hidden = empty || blocked || recording || !find("reply-keyboard").firstChild;
   find("toggle-block").lastElementChild.textContent = blocked ? "Unblock the bot" : "Block the bot";
+}
+
+export function focusComposer() {
+  const places = [find("start-button"), find("unblock-button"), find("text")];
+  places.find((place) => place.checkVisibility())?.focus({ preventScroll: true });
 }
 
 function growText() {
@@ -139,7 +146,6 @@ function suggest({ all = false } = {}) {
   box.replaceChildren(...options);
   if (all && !matches.length) box.append(make("div", { className: "suggestion", role: "option", "aria-disabled": "true" }, make("span", { text: "The bot has not named any commands yet." })));
   box.hidden = !box.firstChild;
-  find("text").setAttribute("aria-expanded", String(!box.hidden));
   find("commands-button").setAttribute("aria-expanded", String(!box.hidden));
   markSuggestion();
 }
@@ -155,7 +161,6 @@ function markSuggestion() {
 export function closeSuggestions() {
   find("suggestions").hidden = true;
   suggested = -1;
-  find("text").setAttribute("aria-expanded", "false");
   find("commands-button").setAttribute("aria-expanded", "false");
   find("text").removeAttribute("aria-activedescendant");
 }

@@ -1,6 +1,6 @@
 // What the server tells: the history once, then a stream of events that outlives broken connections.
 
-import { replyTo, showReplyKeyboard } from "./composer.js";
+import { focusComposer, replyTo, showReplyKeyboard } from "./composer.js";
 import { endAction, endDraft, showAction, showDraft } from "./drafts.js";
 import { notice, noNotice, refreshBot } from "./header.js";
 import { tapAnswered } from "./keyboards.js";
@@ -118,6 +118,8 @@ export async function connect() {
     refreshBot();
     changed();
     toBottom();
+    // On a phone, focus would bring up the keyboard over what there is to read.
+    if (matchMedia("(hover: hover)").matches) focusComposer();
   }
   const stream = eventStream(chatPath("events"), chat.last);
   chat.stream = stream;

@@ -1,0 +1,240 @@
+"""Talking with VIVA: any words that nobody else waits for are kept at once and answered in order."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from aiogram import F, Router
+from aiogram.filters.callback_data import CallbackData
+from aiogram.types import CallbackQuery, InlineKeyboardButton, Message
+from aiogram.utils.formatting import Bold, Italic, Text
+
+from bot.ai import tokens
+from bot.ai.meter import Action
+from bot.ai.model import Reply
+from bot.config import Settings
+from bot.errors import ModelRefused, ModelUnavailable, NoModel, NotFound, NotNow, OutOfTokens
+from bot.services import chat, wallet
+from bot.services.doors import Doors
+from bot.services.work import Job, Work
+from handlers import care, home, start
+from handlers.screen import Screen, button, show
+from prompts import chat as prompts
+from prompts import replies
+from storage import assessment, conversations, people, profile
+from storage.conversations import Turn
+from storage.database import Transaction
+from storage.people import Account
+
+WORDS = replies.of("chat")
+HOUSE = replies.of("house")
+
+TURNS = 400
+"""How many earlier turns are read at most, before the token budget decides."""
+
+MOST_OUTPUT = 700
+"""Tokens of an answer at most: 150 words in any language, with room to spare."""
+
+LEAST_OUTPUT = 120
+"""Tokens below which an answer would not be worth beginning."""
+
+STEP = "answer"
+
+STYLES: dict[chat.Style, type[Text]] = {"plain": Text, "bold": Bold, "italic": Italic}
+
+router = Router(name="chat")
+router.include_router(care.router)
+
+
+class AnswerTap(CallbackData, prefix="chat"):
+    """Answer a message that is kept; `attempt` makes one tap start one answer."""
+
+    message: uuid.UUID
+    attempt: int
+
+
+# ------------------------------------------------------------------------------------- listening
+
+
+@router.message(F.text, ~F.text.startswith("/"))
+async def on_words(message: Message, user: Account, db: Transaction, work: Work, settings: Settings) -> None:
+    """Keep the words; look after the person first where they speak of danger; then let VIVA answer."""
+    asked = await _keep(message, db)
+    sign = await care.speak_up(work, db, user, asked.message, go_on=AnswerTap(message=asked.id, attempt=0))
+    if sign is not None:
+        await conversations.mark(db, asked.id, {"care": {"danger": sign.danger, "level": sign.level}})
+        if sign.level == "immediate":
+            return
+    if user.consented_at is None:
+        show(work, Screen(text=WORDS("kept"), rows=[[_answer_it(asked.id, attempt=0)]]))
+        show(work, start.consent_screen(settings))
+        return
+    _start(work, asked.id, attempt=0)
+
+
+async def _keep(message: Message, db: Transaction) -> Turn:
+    """The words as they are now kept, in the conversation they belong to."""
+    text = message.text or ""
+    latest = await conversations.newest(db)
+    context = chat.context(conversation=chat.conversation_id(latest, now=datetime.now(UTC)))
+    context["telegram_message_id"] = message.message_id
+    replying_to = _replied_to(message)
+    if replying_to is not None:
+        context["replying_to"] = replying_to
+    context["tokens"] = tokens.count(chat.words(text, replying_to))
+    return await conversations.add(db, role="user", message=text, context=context)
+
+
+def _replied_to(message: Message) -> dict[str, str] | None:
+    """The older message that this one replies to, or the part of it that the person marked."""
+    replied = message.reply_to_message
+    text = (message.quote.text if message.quote else None) or (replied and (replied.text or replied.caption))
+    if not text:
+        return None
+    by_viva = replied is not None and replied.from_user is not None and replied.from_user.is_bot
+    return {"from": "viva" if by_viva else "person", "text": chat.quote(text)}
+
+
+@router.callback_query(AnswerTap.filter())
+async def on_answer(
+    tap: CallbackQuery, callback_data: AnswerTap, user: Account, db: Transaction, work: Work, settings: Settings
+) -> None:
+    """Let VIVA answer a message that is kept, once."""
+    asked = await conversations.turn(db, callback_data.message)
+    if asked is None or asked.role != "user":
+        raise NotFound(WORDS("gone"))
+    if await conversations.is_answered(db, asked):
+        raise NotNow(WORDS("answered"))
+    if user.consented_at is None:
+        show(work, start.consent_screen(settings))
+        return
+    if tap.message is not None:
+        work.send("editMessageReplyMarkup", {"message_id": tap.message.message_id})
+    _start(work, asked.id, attempt=callback_data.attempt)
+
+
+def _start(work: Work, message_id: uuid.UUID, *, attempt: int) -> None:
+    payload = {"message": str(message_id), "attempt": attempt}
+    work.start("chat.answer", payload, lane="talk", key=f"{message_id}:{attempt}")
+
+
+def _answer_it(message_id: uuid.UUID, *, attempt: int) -> InlineKeyboardButton:
+    return button(WORDS("answer_it"), AnswerTap(message=message_id, attempt=attempt))
+
+
+# ------------------------------------------------------------------------------------- answering
+
+
+async def answer(job: Job, doors: Doors) -> None:
+    """Answer one kept message: streamed as it is written, kept with the commit that sends it."""
+    message_id = uuid.UUID(job.payload["message"])
+    async with job.transaction() as db:
+        asked = await conversations.turn(db, message_id)
+        account = await people.account(db)
+        if asked is None or account is None or await conversations.is_answered(db, asked):
+            asked = None
+        else:
+            known = await _known(db, account)
+            earlier = await conversations.before(db, asked, limit=TURNS)
+    if asked is None or account is None:
+        async with job.finish():
+            return
+    if not job.done(STEP) and (job.stopped or account.consented_at is None):
+        async with job.finish():
+            _not_begun(job, WORDS("stopped_early" if job.stopped else "withdrawn"))
+        return
+
+    if not job.done(STEP):
+        await job.show_draft("")  # Telegram shows that VIVA is thinking, with a Stop button, before the first word
+    reply = await job.call(
+        STEP,
+        Reply,
+        lambda ticket: doors.model.chat(
+            ticket,
+            action=Action.CHAT_CONVERSATION,
+            messages=chat.pack(known, earlier=earlier, asked=asked, budget=doors.context_tokens),
+            most_output=MOST_OUTPUT,
+            least_output=LEAST_OUTPUT,
+            on_text=lambda text: _show_so_far(job, text),
+            stop=job.stop,
+        ),
+    )
+    async with job.finish() as db:
+        usage = await conversations.usage_of(db, work_id=job.head.id, step=STEP)
+        context = _context_of_answer(asked, reply, usage)
+        await conversations.add(db, role="assistant", message=reply.text, context=context)
+        show(job, _reply_screen(reply))
+
+
+async def _known(db: Transaction, account: Account) -> chat.Known:
+    return chat.Known(
+        profile=await profile.active(db),
+        language_code=account.language_code,
+        result=await assessment.result(db),
+        vision=await conversations.vision(db),
+    )
+
+
+async def _show_so_far(job: Job, text: str) -> None:
+    if shown := chat.plain(text).strip():
+        await job.show_draft(shown)
+
+
+def _context_of_answer(asked: Turn, reply: Reply, usage: uuid.UUID | None) -> dict[str, Any]:
+    kept = ("visionBuildPhase", "category", "isInitialGreeting", "conversation_id")
+    context = {key: asked.context[key] for key in kept if key in asked.context}
+    return context | {
+        "answers": str(asked.id),
+        "model": reply.model,
+        "prompt_version": prompts.PROMPT_VERSION,
+        "token_usage_id": str(usage) if usage else None,
+        "ended": reply.ended,
+        "stopped": reply.ended == "stopped",
+        "tokens": tokens.count(reply.text),
+    }
+
+
+def _reply_screen(reply: Reply) -> Screen:
+    parts: list[Text] = [STYLES[style](part) for style, part in chat.spans(reply.text)]
+    if reply.ended == "stopped":
+        parts.append(Text("\n\n", Italic(WORDS("stopped_note"))))
+    elif reply.ended == "cut":
+        parts.append(Text("\n\n", Italic(WORDS("cut_note"))))
+    return Screen(text=Text(*parts))
+
+
+def _not_begun(job: Job, text: str) -> None:
+    """Say why there is no answer, with a way to have one."""
+    again = _answer_it(uuid.UUID(job.payload["message"]), attempt=_next_attempt(job))
+    show(job, Screen(text=text, rows=[[again], [home.back()]]))
+
+
+def _next_attempt(job: Job) -> int:
+    return int(job.payload["attempt"]) + 1
+
+
+async def answer_failed(job: Job, db: Transaction, error: Exception) -> None:
+    """Say why there is no answer; the message is kept, and a tap tries again."""
+    if job.stopped:
+        _not_begun(job, WORDS("stopped_early"))
+        return
+    below = [home.back()]
+    if isinstance(error, OutOfTokens):
+        needed, left = wallet.tokens(error.available + error.missing), wallet.tokens(error.available)
+        text = HOUSE("out_of_tokens", needed=needed, left=left)
+        below.insert(0, button(HOUSE("balance"), home.OpenTap(feature="balance")))
+    elif isinstance(error, NoModel):
+        text = HOUSE("model_missing")
+    elif isinstance(error, ModelRefused):
+        text = HOUSE("model_refused")
+    elif isinstance(error, ModelUnavailable):
+        text = HOUSE("model_busy")
+    else:
+        text = WORDS("failed")
+    again = AnswerTap(message=uuid.UUID(job.payload["message"]), attempt=_next_attempt(job))
+    show(job, Screen(text=text, rows=[[button(HOUSE("try_again"), again)], below]))
+
+
+JOBS = {"chat.answer": (answer, answer_failed)}

@@ -67,7 +67,12 @@ class App:
         self.lanes = Lanes(
             database,
             self._process,
-            doors=Doors(model=model, media=media, sent_files=TelegramFiles(bot)),
+            doors=Doors(
+                model=model,
+                media=media,
+                sent_files=TelegramFiles(bot),
+                context_tokens=settings.viva_context_tokens,
+            ),
             frames=frames,
             handle=self._handle,
             sorry=handlers.sorry,

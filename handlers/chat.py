@@ -129,24 +129,22 @@ def _answer_it(message_id: uuid.UUID, *, attempt: int) -> InlineKeyboardButton:
 
 async def answer(job: Job, doors: Doors) -> None:
     """Answer one kept message: streamed as it is written, kept with the commit that sends it."""
-    message_id = uuid.UUID(job.payload["message"])
     async with job.transaction() as db:
-        asked = await conversations.turn(db, message_id)
         account = await people.account(db)
-        if asked is None or account is None or await conversations.is_answered(db, asked):
-            asked = None
-        else:
+        asked = await conversations.turn(db, uuid.UUID(job.payload["message"]))
+        if account is not None and asked is not None and not await conversations.is_answered(db, asked):
             known = await _known(db, account)
             earlier = await conversations.before(db, asked, limit=TURNS)
+        else:
+            asked = None
     if asked is None or account is None:
         async with job.finish():
             return
-    if not job.done(STEP) and (job.stopped or account.consented_at is None):
-        async with job.finish():
-            _not_begun(job, WORDS("stopped_early" if job.stopped else "withdrawn"))
-        return
-
     if not job.done(STEP):
+        if job.stopped or account.consented_at is None:
+            async with job.finish():
+                _not_begun(job, WORDS("stopped_early" if job.stopped else "withdrawn"))
+            return
         await job.show_draft("")  # Telegram shows that VIVA is thinking, with a Stop button, before the first word
     reply = await job.call(
         STEP,

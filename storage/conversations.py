@@ -111,7 +111,7 @@ async def usage_of(transaction: Transaction, *, work_id: int, step: str) -> uuid
 
 
 async def vision(transaction: Transaction) -> dict[str, str]:
-    """The texts of the person's vision by section key: of the draft, or else of the active one."""
+    """The texts of the person's vision by section key: of the draft where it has any, or else of the active one."""
     texts = await transaction.value(
         """
         select jsonb_build_object(
@@ -119,7 +119,7 @@ async def vision(transaction: Transaction) -> dict[str, str]:
                  'health', health, 'money', money, 'business', business, 'social', social, 'possessions', possessions,
                  'giving', giving, 'spirituality', spirituality, 'conclusion', conclusion)
           from vision_versions
-         where status = 'draft' or is_active
+         where (status = 'draft' and completion_percentage > 0) or is_active
          order by (status = 'draft') desc
          limit 1
         """

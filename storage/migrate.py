@@ -43,7 +43,7 @@ async def migrate(url: str) -> list[str]:
         missing = _missing(await _recorded(connection))
         for migration in missing:
             await _apply(connection, migration)
-            log.info("migration applied", extra={"migration": migration.name})
+            log.debug("migration applied", extra={"migration": migration.name})
         return [migration.name for migration in missing]
 
 

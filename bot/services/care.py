@@ -71,6 +71,7 @@ _ENDS = re.compile(r"\s*(?:[.!?;:\n\r。！？]\s*)+")
 # Hindi vowel signs are not letters to `re`, so they are named.
 _OTHER = re.compile(r"[^\w\s.*\u0900-\u0963]+")
 _SPELLED_OUT = re.compile(r"(?<!\w)(?:[a-z][ .\-_*]){3,}[a-z](?!\w)")
+_ONE_WORD_SENTENCES = re.compile(r"(?<!\S)(?:\w+ \. ){2,}\w+(?!\S)")
 _DRAWN_OUT_VOWEL = re.compile(r"([aeiou])\1{2,}")
 _DRAWN_OUT = re.compile(r"([a-z])\1{2,}")
 _LOOKALIKES = {"1": "i", "!": "i", "|": "i", "0": "o", "3": "e", "4": "a", "@": "a", "5": "s", "$": "s"}
@@ -94,6 +95,7 @@ def _plain(text: str) -> str:
     plain = re.sub(r"\.{2,}", " ", plain)
     plain = _ENDS.sub(" . ", plain)
     plain = " ".join(_OTHER.sub(" ", plain).split())
+    plain = _ONE_WORD_SENTENCES.sub(lambda found: found[0].replace(" . ", " "), plain)
     return " ".join(_SPELLINGS.sub(lambda found: words.SIGNS.spellings[found[0]], plain).replace("*", " ").split())
 
 

@@ -29,6 +29,9 @@ SILENCE = timedelta(hours=8)
 QUOTE_LIMIT = 600
 """Characters kept of a message that is replied to."""
 
+QUOTE_TOKENS = 150
+"""Tokens of it that a model is given."""
+
 FACT_LIMIT = 40
 """Tokens of one fact of the profile."""
 
@@ -104,7 +107,7 @@ def words(message: str, replying_to: Mapping[str, Any] | None) -> str:
     if not isinstance(replying_to, Mapping):
         return message
     speaker = "VIVA" if replying_to.get("from") == "viva" else "the person"
-    quoted = _escaped(str(replying_to.get("text", "")))
+    quoted, _ = clip(_escaped(str(replying_to.get("text", ""))), most=QUOTE_TOKENS)
     return f'<replying_to said_by="{speaker}">{quoted}</replying_to>\n\n{message}'
 
 
@@ -126,7 +129,7 @@ def pack(known: Known, *, earlier: Sequence[Turn], asked: Turn, budget: int) -> 
     sections = _known(known, most=room * 2 // 5)
     room -= tokens.count(sections)
 
-    message, size = clip(words(asked.message, asked.context.get("replying_to")), most=max(room // 2, 1))
+    message, size = _said(asked, most=max(room // 2, 1))
     room -= size + PER_MESSAGE
     turns: list[dict[str, str]] = []
     most = max(room // 4, 1)
@@ -166,11 +169,20 @@ def _decoded(encoded: Sequence[int]) -> str:
 
 def _said(turn: Turn, *, most: int) -> tuple[str, int]:
     """A turn as the model reads it, and its tokens; counted once, when it was kept, where it is not too long."""
-    text = turn.message if turn.role == "assistant" else words(turn.message, turn.context.get("replying_to"))
+    replying_to = turn.context.get("replying_to") if turn.role == "user" else None
+    text = words(turn.message, replying_to)
     counted = turn.context.get("tokens")
     if isinstance(counted, int) and 0 < counted <= most:
         return text, counted
-    return clip(text, most=most)
+    size = tokens.count(text)
+    if size <= most:
+        return text, size
+    frame = words("", replying_to)
+    room = most - tokens.count(frame) - 2
+    if room < most // 2:  # so small that the quotation gives way
+        return clip(turn.message, most=most)
+    text = frame + clip(turn.message, most=room)[0]
+    return text, tokens.count(text)
 
 
 def _is_grave(turns: Sequence[Turn], asked: Turn) -> bool:

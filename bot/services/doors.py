@@ -18,8 +18,9 @@ class SentFiles(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Doors:
-    """What the composition root opened for jobs."""
+    """What the composition root opened for jobs; `context_tokens` is how much of a talk a model is given at most."""
 
     model: Model
     media: Media
     sent_files: SentFiles
+    context_tokens: int

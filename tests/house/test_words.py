@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import string
 from pathlib import Path
 
 import pytest
@@ -11,41 +13,27 @@ from prompts import replies
 
 HOME = Path(__file__).parents[2]
 FEATURES = ["house", *sorted(path.parent.name for path in HOME.glob("prompts/*/replies.toml"))]
-CALLED = {"WORDS": None, "HOUSE": "house"}
 
 
-def _uses(path: Path) -> list[tuple[str, str]]:
-    """(feature, key or key prefix with *) of every use of replies in a module."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    doors: dict[str, str] = {}
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(node.value, ast.Call)
-            and ast.unparse(node.value.func) == "replies.of"
-        ):
-            feature = ast.literal_eval(node.value.args[0])
-            doors |= {target.id: feature for target in node.targets if isinstance(target, ast.Name)}
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and doors:
-            found += [(feature, node.value) for feature in doors.values()]
-        if isinstance(node, ast.JoinedStr) and doors:
-            beginning = node.values[0]
-            if isinstance(beginning, ast.Constant):
-                found += [(feature, f"{beginning.value}*") for feature in doors.values()]
+def _uses(path: Path) -> set[str]:
+    """Patterns of every string, plain or with values in it, that a module holds and that might name a reply."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(re.escape(node.value))
+        if isinstance(node, ast.JoinedStr):
+            parts = [re.escape(str(part.value)) if isinstance(part, ast.Constant) else ".+" for part in node.values]
+            if any(part != ".+" for part in parts):
+                found.add("".join(parts))
     return found
-
-
-ALL_USES = {use for folder in ("handlers", "bot") for path in (HOME / folder).rglob("*.py") for use in _uses(path)}
 
 
 @pytest.mark.parametrize("feature", FEATURES)
 def test_every_reply_that_is_written_is_used(feature: str) -> None:
-    used = {key for name, key in ALL_USES if name == feature}
-    prefixes = tuple(key[:-1] for key in used if key.endswith("*"))
-    idle = [key for key in replies.of(feature).words if key not in used and not key.startswith(prefixes or ("\0",))]
-    assert idle == []
+    folders = ("handlers", "bot/services", "prompts")
+    patterns = {use for folder in folders for path in (HOME / folder).rglob("*.py") for use in _uses(path)}
+    used = re.compile("|".join(patterns))
+    assert [key for key in replies.of(feature).words if not used.fullmatch(key)] == []
 
 
 def _calls(path: Path) -> list[tuple[str, str, set[str] | None]]:
@@ -74,8 +62,6 @@ def _calls(path: Path) -> list[tuple[str, str, set[str] | None]]:
 
 
 def test_every_reply_that_is_used_is_written_and_gets_its_values() -> None:
-    import string
-
     wrong = []
     for path in (HOME / "handlers").glob("*.py"):
         for feature, key, names in _calls(path):

@@ -17,7 +17,7 @@ import { watchScrolling } from "./scrolling.js";
 import { deliver, sendSpecial, sendText } from "./sending.js";
 import { call, post, problemWords, Refusal } from "./server.js";
 import { changed, chat, chatPath, people, setPeople } from "./state.js";
-import { find, toast } from "./tools.js";
+import { find, hovers, toast } from "./tools.js";
 
 async function setBlocked(blocked) {
   const here = chat;
@@ -75,7 +75,7 @@ function setUpConversation() {
   });
   // Where nothing hovers, a double tap stands for the reply button; with a mouse it would be in the way of selecting.
   find("messages").addEventListener("dblclick", (event) => {
-    if (!matchMedia("(hover: none)").matches || event.target.closest("button, a, input")) return;
+    if (hovers() || event.target.closest("button, a, input")) return;
     const entry = entryAt(event.target);
     if (entry?.state !== "sent") return;
     getSelection()?.removeAllRanges();

@@ -17,7 +17,9 @@ function showComposer() {
   find("start-button").hidden = !empty || blocked;
   find("unblock-button").hidden = !blocked;
   find("recorder").hidden = !recording || blocked;
+  const wasHidden = find("composer").hidden;
   find("composer").hidden = empty || blocked || recording;
+  if (wasHidden) fitText();
   find("reply-bar").hidden = !chat.replyTo || blocked || recording;
   find("reply-keyboard").hidden = empty || blocked || recording || !find("reply-keyboard").firstChild;
   find("toggle-block").lastElementChild.textContent = blocked ? "Unblock the bot" : "Block the bot";
@@ -28,11 +30,16 @@ export function focusComposer() {
   places.find((place) => place.checkVisibility())?.focus({ preventScroll: true });
 }
 
-function growText() {
+// A hidden field has no height to measure; it is fitted again when it is shown.
+function fitText() {
   const text = find("text");
   text.style.height = "auto";
-  text.style.height = `${text.scrollHeight}px`;
-  const words = text.value.trim() !== "";
+  if (text.scrollHeight) text.style.height = `${text.scrollHeight}px`;
+}
+
+function growText() {
+  fitText();
+  const words = find("text").value.trim() !== "";
   find("send-button").hidden = !words;
   find("microphone-button").hidden = words;
   suggest();

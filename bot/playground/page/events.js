@@ -10,7 +10,7 @@ import { countUnread, follow, setUnread, toBottom } from "./scrolling.js";
 import { claim } from "./sending.js";
 import { call, eventStream, Refusal } from "./server.js";
 import { bot, changed, chat, chatPath, emptyConversation } from "./state.js";
-import { find } from "./tools.js";
+import { find, hovers } from "./tools.js";
 
 function receive(message, fromBot, live) {
   if (chat.entryOf.has(message.message_id)) return change(message);
@@ -119,7 +119,7 @@ export async function connect() {
     changed();
     toBottom();
     // On a phone, focus would bring up the keyboard over what there is to read.
-    if (matchMedia("(hover: hover)").matches) focusComposer();
+    if (hovers()) focusComposer();
   }
   const stream = eventStream(chatPath("events"), chat.last);
   chat.stream = stream;

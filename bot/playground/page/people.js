@@ -48,7 +48,7 @@ export async function addPerson(event) {
 }
 
 export function openChat(person) {
-  if (chat?.person.id === person.id) return find("text").focus();
+  if (chat?.person.id === person.id) return;
   if (chat) {
     unfinished.set(chat.person.id, { words: find("text").value, entries: chat.entries.filter((entry) => entry.state !== "sent") });
     chat.stream?.close();

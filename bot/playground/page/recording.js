@@ -2,7 +2,7 @@
 
 import { sendFile } from "./sending.js";
 import { changed, chat } from "./state.js";
-import { find, minutes, toast } from "./tools.js";
+import { find, hovers, minutes, toast } from "./tools.js";
 
 const RECORDING_KINDS = ["audio/ogg;codecs=opus", "audio/webm;codecs=opus", "audio/mp4;codecs=opus", "audio/mp4", "audio/webm"];
 const VOICE_BITS = 32_000; // the browsers' own 100 kbit/s is more than speech needs
@@ -89,7 +89,7 @@ function stopRecording() {
   clearInterval(timer);
   recorder = null;
   changed();
-  find("text").focus();
+  if (hovers()) find("text").focus();
   return new Promise((resolve) => {
     const finish = () => {
       for (const track of stream.getTracks()) track.stop();

@@ -2,6 +2,7 @@
 
 export const find = (id) => document.getElementById(id);
 
+export const hovers = () => matchMedia("(hover: hover)").matches;
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 export function make(tag, { className, text, on = {}, data = {}, ...attributes } = {}, ...children) {

@@ -6,14 +6,24 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any
 
 from aiogram import Bot, Dispatcher
 from aiogram.client.default import DefaultBotProperties
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
+from aiogram.exceptions import (
+    ClientDecodeError,
+    TelegramAPIError,
+    TelegramBadRequest,
+    TelegramNotFound,
+    TelegramUnauthorizedError,
+)
+from aiogram.methods import SetWebhook
 from aiogram.types import LinkPreviewOptions, Update
 from aiohttp import web
+from pydantic import ValidationError
 
 import handlers
 from bot.ai import prices
@@ -23,9 +33,10 @@ from bot.config import Settings
 from bot.engine.files import TelegramFiles
 from bot.engine.frames import TelegramFrames
 from bot.engine.intake import Intake
-from bot.engine.lanes import Lanes
+from bot.engine.lanes import Lanes, Unreadable, where
 from bot.engine.outbox import Outbox
 from bot.engine.process import Process
+from bot.errors import SettingsError
 from bot.media import Media
 from bot.middlewares import Identity
 from bot.services.doors import Doors
@@ -109,7 +120,15 @@ class App:
             yield cls(settings, bot, database, model, Media.open(settings.media_location))
 
     async def _handle(self, work: Work) -> None:
-        update = Update.model_validate(work.head.payload, context={"bot": self.bot})
+        if work.head.name not in self.intake.allowed_updates:
+            # Nobody asked for this kind. aiogram would print one it does not know, words and all.
+            async with self.database.as_service().transaction() as transaction:
+                await work.commit(transaction)
+            return
+        try:
+            update = Update.model_validate(work.head.payload, context={"bot": self.bot})
+        except ValidationError:
+            raise Unreadable from None
         me = await self.bot.me()
         await routing().feed_update(
             self.bot,
@@ -121,41 +140,90 @@ class App:
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until `stop` is set; then take nothing new in, let what is running end, and leave."""
-        await self._process.start()
-        await handlers.introduce(self.bot)
+        """Serve until `stop` is set; then take nothing new in, let what is running end, and leave.
+
+        Raises SettingsError where Telegram refuses the token or the webhook's address.
+        """
         async with contextlib.AsyncExitStack() as running:
+            tasks: list[asyncio.Task[Any]] = []
+
+            def forever(work: Coroutine[Any, Any, Any]) -> None:
+                tasks.append(asyncio.create_task(work))
+                running.push_async_callback(_cancel, tasks[-1])
+
+            forever(stop.wait())
+            if not await self._ask(stop, self._meet):
+                return
             running.push_async_callback(self._process.stop)
-            for forever in (self._process.run, self._outbox.run):
-                running.push_async_callback(_cancel, asyncio.create_task(forever()))
+            await self._process.start()
+            await handlers.introduce(self.bot)
+            forever(self._process.run())
+            forever(self._outbox.run())
             running.push_async_callback(self._outbox.drain, seconds=5)
             running.push_async_callback(self.lanes.drain, seconds=DRAIN_SECONDS)
-            running.push_async_callback(_cancel, asyncio.create_task(self.lanes.run()))
+            forever(self.lanes.run())
             running.push_async_callback(self.intake.drain)
-            await self._start_intake(running)
-            await stop.wait()
+            if self._settings.telegram_webhook_url is None:
+                running.push_async_callback(self.intake.confirm)
+                forever(self.intake.poll())
+            else:
+                await self._listen(running, stop)
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             log.info("draining")
+            for task in ended:
+                if (error := task.exception()) is not None:
+                    # Whoever started this process starts a new one, which takes up what this one leaves.
+                    error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error
+                    log.critical("VIVA cannot go on", extra={"error": type(error).__name__, "where": where(error)})
+                    raise RuntimeError("a part of VIVA failed; its log says which") from None
 
-    async def _start_intake(self, running: contextlib.AsyncExitStack) -> None:
-        settings = self._settings
-        if settings.telegram_webhook_url is None:
+    async def _meet(self) -> None:
+        """Learn who the bot is; a webhook of another time would keep updates from polling."""
+        await self.bot.me()
+        if self._settings.telegram_webhook_url is None:
             await self.bot.delete_webhook()
-            running.push_async_callback(self.intake.confirm)
-            running.push_async_callback(_cancel, asyncio.create_task(self.intake.poll()))
-            return
-        assert settings.telegram_webhook_secret is not None
-        secret = settings.telegram_webhook_secret.get_secret_value()
-        runner = web.AppRunner(self.intake.webhook(secret, path=WEBHOOK_PATH))
+
+    async def _ask(self, stop: asyncio.Event, question: Callable[[], Awaitable[object]]) -> bool:
+        """Ask Telegram until it answers; False when `stop` was set first. Raises SettingsError, TelegramBadRequest."""
+        pause = 1.0
+        while not stop.is_set():
+            try:
+                await question()
+                return True
+            except (TelegramUnauthorizedError, TelegramNotFound):
+                address = self._settings.telegram_api_url
+                raise SettingsError(f"TELEGRAM_BOT_TOKEN is refused by the Bot API at {address}.") from None
+            except TelegramBadRequest:
+                raise
+            except (TelegramAPIError, ClientDecodeError) as error:
+                log.warning("Telegram does not answer: %s", type(error).__name__)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await stop.wait()
+            pause = min(30.0, pause * 2)
+        return False
+
+    async def _listen(self, running: contextlib.AsyncExitStack, stop: asyncio.Event) -> None:
+        assert self._settings.telegram_webhook_url is not None and self._settings.telegram_webhook_secret is not None
+        secret = self._settings.telegram_webhook_secret.get_secret_value()
+        runner = web.AppRunner(self.intake.webhook(secret, path=WEBHOOK_PATH), access_log=None)
         await runner.setup()
         running.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, port=settings.webhook_port).start()
-        await self.bot.set_webhook(
-            settings.telegram_webhook_url.rstrip("/") + WEBHOOK_PATH,
+        try:
+            await web.TCPSite(runner, port=self._settings.webhook_port).start()
+        except OSError as error:
+            raise SettingsError(f"WEBHOOK_PORT cannot be listened on: {error.strerror}.") from None
+        call = SetWebhook(
+            url=self._settings.telegram_webhook_url.rstrip("/") + WEBHOOK_PATH,
             secret_token=secret,
             allowed_updates=self.intake.allowed_updates,
         )
+        try:
+            await self._ask(stop, functools.partial(self.bot, call))
+        except TelegramBadRequest as error:
+            raise SettingsError(f"TELEGRAM_WEBHOOK_URL is refused by Telegram: {error.message}.") from None
 
 
-async def _cancel(task: asyncio.Task[None]) -> None:
+async def _cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

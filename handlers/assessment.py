@@ -18,7 +18,7 @@ from bot.services import assessment as rules
 from bot.services import pictures
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
-from handlers import home
+from handlers import home, vision
 from handlers.screen import Screen, button, show
 from prompts import assessment as bank
 from prompts import replies
@@ -224,11 +224,10 @@ def standing_screen(attempt: store.Attempt, sheet: rules.Sheet, key: str) -> Scr
     if scored.status is None:
         parts.append(WORDS("standing_apart"))
     else:
-        status = WORDS(scored.status)
-        words = WORDS("standing", status=status[0].upper() + status[1:], percentage=scored.percentage)
+        words = WORDS("standing", status=_capital(WORDS(scored.status)), percentage=scored.percentage)
         # Four sentences a standing, in turn, so that twelve chapters do not say the same.
         turn = [area.key for area in CATEGORIES].index(key) % 4 + 1
-        parts += [Bold(words), "\n\n", WORDS(f"{scored.status}_{turn}")]
+        parts += [Bold(words), "\n\n", WORDS(f"sentence_{scored.status}_{turn}")]
     last = sheet.chapters[key][-1]
     return Screen(
         text=Text(*parts),
@@ -341,7 +340,7 @@ def caption(result: store.Result, user: Account) -> Text:
 
 
 def result_text(result: store.Result, user: Account) -> Text:
-    """The whole result in words: overall, strongest and weakest, and all twelve, as a screen reader reads them."""
+    """The whole result in words: overall, strongest and weakest, and all twelve by where they stand."""
     scores = _scores(result)
     parts: list[object] = [Bold(WORDS("result_title", date=_date(_day(result.completed_at, user)))), "\n"]
     if scores.percentage is None:
@@ -352,27 +351,35 @@ def result_text(result: store.Result, user: Account) -> Text:
         parts += ["\n\n", WORDS("result_level")]
     for title, keys in (("result_strongest", strongest), ("result_weakest", weakest)):
         if keys:
-            parts += ["\n\n", Bold(WORDS(title))]
-        for key in keys:
-            shown = {"icon": category(key).icon, "label": category(key).label}
-            parts += ["\n", WORDS("result_short", percentage=scores.categories[key].percentage, **shown)]
-    parts += ["\n\n", Bold(WORDS("result_all"))]
-    for area in CATEGORIES:
-        scored = scores.categories[area.key]
-        shown = {"icon": area.icon, "label": area.label}
-        if scored.status is None:
-            line = WORDS("result_line_apart", **shown)
-        else:
-            line = WORDS("result_line", status=WORDS(scored.status), percentage=scored.percentage, **shown)
-        parts += ["\n", line]
+            parts += ["\n\n", Bold(WORDS(title)), *(_result_line(key, scores) for key in keys)]
+    for status in (*rules.STATUSES, None):
+        keys = [key for key, scored in scores.categories.items() if scored.status == status]
+        if keys:
+            title = WORDS("result_group", status=_capital(WORDS(status or "state_apart")))
+            parts += ["\n\n", Bold(title), *(_result_line(key, scores) for key in keys)]
     return Text(*parts, "\n\n", Italic(WORDS("result_close")))
+
+
+def _result_line(key: str, scores: rules.Scores) -> str:
+    area, scored = category(key), scores.categories[key]
+    if scored.status is None:
+        return "\n" + WORDS("result_line_apart", icon=area.icon, label=area.label)
+    return "\n" + WORDS("result_line", icon=area.icon, label=area.label, percentage=scored.percentage)
+
+
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
 
 
 def _result_rows(result: store.Result) -> list[list[InlineKeyboardButton]]:
     _, weakest = rules.strongest_and_weakest(_scores(result))
-    draft = WORDS("draft_vision", area=category(weakest[0]).short) if weakest else WORDS("draft_any_vision")
+    if weakest:
+        area = category(weakest[0])
+        draft = button(WORDS("draft_vision", area=area.short), vision.VisionTap(step="open", key=area.key))
+    else:
+        draft = button(WORDS("draft_any_vision"), home.OpenTap(feature="vision"))
     return [
-        [button(draft, home.OpenTap(feature="vision"))],
+        [draft],
         [button(WORDS("take_again"), BeginTap())],
         [home.back()],
     ]
@@ -395,6 +402,11 @@ def _start_picture(work: Work, result_id: uuid.UUID, *, key: str) -> None:
 # Coming in
 
 
+async def _wait_no_more(user: Account, db: Transaction) -> None:
+    if user.waiting_for is not None:
+        await people.wait_for(db, None)
+
+
 async def current_screen(user: Account, db: Transaction, work: Work, *, opening: str | None = None) -> Screen:
     """Where things stand: the assessment in progress, else the newest result, else the start."""
     attempt = await store.in_progress(db)
@@ -407,12 +419,14 @@ async def current_screen(user: Account, db: Transaction, work: Work, *, opening:
 @router.message(Command("assessment"))
 async def on_assessment(message: Message, user: Account, db: Transaction, work: Work) -> None:
     """Start, go on, or see the newest result."""
+    await _wait_no_more(user, db)
     show(work, await current_screen(user, db, work))
 
 
 @router.callback_query(home.OpenTap.filter(F.feature == "assessment"))
 async def on_open(tap: CallbackQuery, user: Account, db: Transaction, work: Work) -> None:
     """Start, go on, or see the newest result, in place."""
+    await _wait_no_more(user, db)
     show(work, await current_screen(user, db, work), tap=tap)
 
 

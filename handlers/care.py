@@ -34,7 +34,13 @@ class CareTap(CallbackData, prefix="care"):
 
 
 async def speak_up(
-    work: Work, db: Transaction, user: Account, text: str, *, go_on: CallbackData | None = None
+    work: Work,
+    db: Transaction,
+    user: Account,
+    text: str,
+    *,
+    go_on: CallbackData | None = None,
+    go_on_label: str = CHAT("go_on_anyway"),
 ) -> Sign | None:
     """The sign of danger in a person's words, or None; with a sign, help lines are shown before anything else.
 
@@ -46,7 +52,7 @@ async def speak_up(
     country = (await profile.active(db)).country
     answer = care.answer(sign, country=country, language_code=user.language_code)
     if go_on is not None and sign.level == "immediate":
-        first = button(CHAT("talk_anyway"), go_on)
+        first = button(go_on_label, go_on)
     else:
         first = button(answer.pause_button, CareTap(step="pause"))
     show(work, Screen(text=_words(answer), rows=[[first], [button(HOUSE("home"), CareTap(step="home"))]]))

@@ -31,9 +31,6 @@ from storage.people import Account
 WORDS = replies.of("chat")
 HOUSE = replies.of("house")
 
-TURNS = 400
-"""How many earlier turns are read at most, before the token budget decides."""
-
 MOST_OUTPUT = 700
 """Tokens of an answer at most: 150 words in any language, with room to spare."""
 
@@ -62,7 +59,8 @@ class AnswerTap(CallbackData, prefix="chat"):
 async def on_words(message: Message, user: Account, db: Transaction, work: Work, settings: Settings) -> None:
     """Keep the words; look after the person first where they speak of danger; then let VIVA answer."""
     asked = await _keep(message, db)
-    sign = await care.speak_up(work, db, user, asked.message, go_on=AnswerTap(message=asked.id, attempt=0))
+    go_on = AnswerTap(message=asked.id, attempt=0)
+    sign = await care.speak_up(work, db, user, asked.message, go_on=go_on, go_on_label=WORDS("talk_anyway"))
     if sign is not None:
         await conversations.mark(db, asked.id, {"care": {"danger": sign.danger, "level": sign.level}})
         if sign.level == "immediate":
@@ -134,7 +132,7 @@ async def answer(job: Job, doors: Doors) -> None:
         asked = await conversations.turn(db, uuid.UUID(job.payload["message"]))
         if account is not None and asked is not None and not await conversations.is_answered(db, asked):
             known = await _known(db, account)
-            earlier = await conversations.before(db, asked, limit=TURNS)
+            earlier = await conversations.before(db, asked, limit=doors.context_tokens // chat.USUAL_TURN)
         else:
             asked = None
     if asked is None or account is None:

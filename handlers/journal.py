@@ -305,9 +305,10 @@ async def keep_recording(job: Job, doors: Doors) -> None:
     async with job.transaction() as db:
         await journal.keep_recording(db, entry_id, recording)
         account = await people.account(db)
+        assert account is not None
     problem: Exception | None = None
     transcript: Transcript | None = None
-    if account is not None and account.consented_at is not None:
+    if account.consented_at is not None:
         await job.show_action("typing")
 
         async def hear(ticket: Any) -> Transcript:
@@ -330,7 +331,7 @@ async def keep_recording(job: Job, doors: Doors) -> None:
             return
         place = next((i for i, r in enumerate(entry.audio_recordings) if r.url == recording.url), 0)
         heard = transcript.text if transcript is not None else None
-        text = _told(entry, seconds, heard, problem, consented=account is not None and account.consented_at is not None)
+        text = _told(entry, seconds, heard, problem, consented=account.consented_at is not None)
         again = place if heard is None and not isinstance(problem, NoModel) else None
         replace(job, Screen(text=text, rows=_after(entry, hear=again)), key=job.payload["key"])
 

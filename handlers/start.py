@@ -10,7 +10,7 @@ from aiogram.utils.formatting import Bold, Text
 
 from bot.config import Settings
 from bot.services.work import Work
-from handlers import home, privacy
+from handlers import care, home, privacy
 from handlers.screen import Screen, button, say, show
 from handlers.waiting import Waiting
 from prompts import replies
@@ -23,6 +23,7 @@ CONSENT_VERSION = 1
 """Raised when the wording of the consent changes; kept with each yes."""
 
 NAME_LIMIT = 60
+NAME_WORDS = 5
 
 router = Router(name="start")
 
@@ -120,7 +121,8 @@ async def on_name_tap(tap: CallbackQuery, user: Account, db: Transaction, work: 
 async def on_name(message: Message, user: Account, db: Transaction, work: Work) -> None:
     """Keep the name that was typed."""
     name = " ".join((message.text or "").split())
-    if not name or len(name) > NAME_LIMIT or not any(character.isalpha() for character in name):
+    await care.speak_up(work, db, user, name)
+    if len(name) > NAME_LIMIT or name.count(" ") >= NAME_WORDS or not any(letter.isalpha() for letter in name):
         say(work, WORDS("name_odd"))
         return
     await _keep_name(name, user, db, work, None)

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 Row = TypeVar("Row", bound=BaseModel)
 
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+_HALF = re.compile("[\ud800-\udfff]")
 _inside: contextvars.ContextVar[bool] = contextvars.ContextVar("inside_transaction", default=False)
 
 
@@ -43,6 +44,12 @@ class Conflict(Exception):
 
 FENCED_CODE = "VV001"
 """The SQLSTATE by which the engine's functions say that a claim is no longer ours."""
+
+PASSING_CLASSES = ("08", "40", "53", "57", "58")
+"""SQLSTATE classes that say nothing of the statement: connection, deadlock, resources, operator, system."""
+
+PASSING_CODES = ("25006", "25P03", "55P03")
+"""A standby after a failover, a transaction that stood idle (see `Actor`), a lock that was not to be had."""
 
 
 def forbid_inside_transaction(what: str) -> None:
@@ -86,46 +93,57 @@ class Actor:
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record], begin: str) -> None:
         self._pool = pool
-        self._begin = begin
+        # Only Postgres is awaited inside a transaction: one that stands idle belongs to a process that hangs, and
+        # must not keep its locks from the others. Local, as poolers refuse it among a connection's settings.
+        self._begin = f"{begin}; set local idle_in_transaction_session_timeout = '30s'"
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A transaction in this identity: committed at the end of the block, rolled back on any exception.
 
-        Raises DatabaseUnavailable, Fenced and Conflict in place of the driver's errors.
+        Raises DatabaseUnavailable, Fenced and Conflict in place of the driver's errors. After DatabaseUnavailable
+        at the very end it is not known whether the commit was made.
         """
+        forbid_inside_transaction("another transaction")
+        lost = True
         try:
             async with self._pool.acquire() as pooled:
                 connection: asyncpg.Connection[asyncpg.Record] = pooled  # type: ignore[assignment]
-                await connection.execute(self._begin)
-                token = _inside.set(True)
                 try:
-                    yield Transaction(connection)
-                except BaseException:
-                    with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-                        await connection.execute("rollback")
-                    raise
-                else:
-                    await connection.execute("commit")
+                    await connection.execute(self._begin)
+                    async with self._inside(connection) as transaction:
+                        yield transaction
                 finally:
-                    _inside.reset(token)
+                    lost = connection.is_closed()
         except asyncpg.UniqueViolationError as error:
             raise Conflict(str(error.constraint_name)) from None
-        except (
-            asyncpg.PostgresConnectionError,
-            asyncpg.CannotConnectNowError,
-            asyncpg.AdminShutdownError,
-            asyncpg.CrashShutdownError,
-            asyncpg.TooManyConnectionsError,
-            asyncpg.DeadlockDetectedError,
-            asyncpg.InterfaceError,
-            OSError,
-        ) as error:
-            raise DatabaseUnavailable(f"storage: {type(error).__name__}") from None
         except asyncpg.PostgresError as error:
-            if getattr(error, "sqlstate", None) == FENCED_CODE:
+            code = str(getattr(error, "sqlstate", None))
+            if code == FENCED_CODE:
                 raise Fenced(str(error)) from None
+            if code.startswith(PASSING_CLASSES) or code in PASSING_CODES:
+                raise DatabaseUnavailable(f"storage: {type(error).__name__}") from None
             raise
+        except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+            # A wrong statement or value is an InterfaceError as well, and a missing file an OSError: tried again and
+            # again they would never go through. TimeoutError is the driver's, after its own limit.
+            if lost or isinstance(error, TimeoutError):
+                raise DatabaseUnavailable(f"storage: {type(error).__name__}") from None
+            raise
+
+    @contextlib.asynccontextmanager
+    async def _inside(self, connection: asyncpg.Connection[asyncpg.Record]) -> AsyncIterator[Transaction]:
+        token = _inside.set(True)
+        try:
+            yield Transaction(connection)
+        except BaseException:
+            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await connection.execute("rollback")
+            raise
+        else:
+            await connection.execute("commit")
+        finally:
+            _inside.reset(token)
 
 
 class SessionLock:
@@ -191,10 +209,15 @@ class Database:
         """
         try:
             connection = await asyncpg.connect(self._url, server_settings={"application_name": "viva lock"})
-            await connection.execute("select pg_catalog.pg_advisory_lock($1, $2)", group, number)
-        except (asyncpg.PostgresError, OSError, TimeoutError) as error:
+            lock = SessionLock(connection)
+            try:
+                await connection.execute("select pg_catalog.pg_advisory_lock($1, $2)", group, number)
+            except BaseException:
+                await lock.release()
+                raise
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise DatabaseUnavailable(f"storage: no session lock ({type(error).__name__})") from None
-        return SessionLock(connection)
+        return lock
 
     async def close(self) -> None:
         """Give every connection back; waits a moment for those in use."""
@@ -217,5 +240,7 @@ async def _prepare(connection: Any) -> None:
 
 
 def _to_json(value: object) -> str:
-    # Postgres refuses the NUL character in jsonb, and a message may carry one.
-    return _NUL.sub(r"\1", json.dumps(value, ensure_ascii=False, default=str))
+    # Postgres refuses the NUL character in jsonb, and a message may carry one. JSON may also carry the two halves of
+    # a character beyond the first 65,536 apart (a streamed answer does); alone, a half is no text at all.
+    text = _NUL.sub(r"\1", json.dumps(value, ensure_ascii=False, default=str))
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _HALF.search(text) else text

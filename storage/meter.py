@@ -74,6 +74,13 @@ async def settle(
     )
 
 
+async def release(transaction: Transaction, *, work_id: int) -> None:
+    """Give back what an earlier try of this work still holds: its process died in the middle (service only)."""
+    await transaction.execute(
+        "select viva.release_open_holds($1, $2)", work_id, "interrupted before an answer was stored"
+    )
+
+
 async def grant(
     transaction: Transaction, *, user_id: uuid.UUID, amount: int, kind: str, reference: str, note: str | None
 ) -> None:

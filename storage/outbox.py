@@ -60,16 +60,18 @@ async def sent(
     state: Literal["sent", "unknown", "failed"],
     message_id: int | None,
     error: str | None,
-) -> None:
-    """Mark what became of a message; `message_id` is Telegram's."""
-    await transaction.execute(
-        "select viva.sent($1, $2, $3, $4, $5, $6)",
-        message.id,
-        claim.chat_id,
-        claim.fence,
-        state,
-        message_id,
-        error,
+) -> bool:
+    """Mark what became of a message, `message_id` is Telegram's; False when it is not kept: its person is gone."""
+    return bool(
+        await transaction.value(
+            "select viva.sent($1, $2, $3, $4, $5, $6)",
+            message.id,
+            claim.chat_id,
+            claim.fence,
+            state,
+            message_id,
+            error,
+        )
     )
 
 
@@ -78,6 +80,11 @@ async def postpone(transaction: Transaction, *, claim: ChatClaim, message: Outgo
     await transaction.execute(
         "select viva.postpone($1, $2, $3, $4, $5)", message.id, claim.chat_id, claim.fence, delay, error
     )
+
+
+async def drop_chat(transaction: Transaction, claim: ChatClaim) -> None:
+    """Give the chat back if it is still ours."""
+    await transaction.execute("select viva.drop_chat($1, $2)", claim.chat_id, claim.fence)
 
 
 async def post(transaction: Transaction, messages: Sequence[NewMessage]) -> None:

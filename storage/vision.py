@@ -46,8 +46,12 @@ class Proposal(BaseModel):
 
 
 class Written(BaseModel):
-    """A section was written: the completion in percent, as the database counts it, and what stood there before."""
+    """How the draft stands after a section was written, and the proposal with the text that stood there before.
 
+    `sections` is how many of the fourteen hold a text; the percentage is as the database counts it.
+    """
+
+    sections: int
     completion_percentage: int
     replaced: uuid.UUID | None
 
@@ -113,7 +117,8 @@ async def write_section(transaction: Transaction, *, section_key: str, text: str
     if standing.strip() and standing != text:
         replaced = await _set_aside(transaction, vision.id, section_key, standing)
     percentage = await transaction.value(statement, vision.id, text)
-    return Written(completion_percentage=percentage, replaced=replaced)
+    filled = {key for key, standing in vision.sections.items() if standing.strip()} | {section_key}
+    return Written(sections=len(filled), completion_percentage=percentage, replaced=replaced)
 
 
 async def _set_aside(transaction: Transaction, vision_id: uuid.UUID, section_key: str, text: str) -> uuid.UUID:

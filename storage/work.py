@@ -117,6 +117,11 @@ async def drop_claim(transaction: Transaction, claim: Claim) -> None:
     await transaction.execute("select viva.drop_claim($1, $2)", claim.lane, claim.fence)
 
 
+async def still_ours(transaction: Transaction, *, head: Head, fence: uuid.UUID) -> None:
+    """Raises Fenced where the work was taken over, or went with its person; else nobody can until the commit."""
+    await transaction.execute("select viva.hold_work($1, $2, $3)", head.id, head.lane, fence)
+
+
 async def record_step(transaction: Transaction, *, head: Head, fence: uuid.UUID, step: str, result: Any) -> None:
     """Keep what a step produced, so that it is never done again. Raises Fenced if taken over."""
     await transaction.execute(
@@ -161,6 +166,18 @@ async def request_cancel(
     transaction: Transaction, chat_id: int, *, names: Sequence[str], work_id: int | None = None
 ) -> int:
     """Ask unfinished jobs of the chat with one of these names to stop: all, or one; how many were asked."""
+    # A job at its commit holds its lane and then wants its row: in the other order the two would wait for each other.
+    await transaction.execute(
+        """
+        select from viva.lanes where lane in (
+          select lane from viva.work
+           where chat_id = $1 and kind = 'job' and state = 'waiting' and name = any ($2::text[])
+             and ($3::bigint is null or id = $3)) order by lane for update
+        """,
+        chat_id,
+        list(names),
+        work_id,
+    )
     return await transaction.execute(
         """
         update viva.work set cancel_requested_at = coalesce(cancel_requested_at, now())
@@ -190,12 +207,10 @@ async def erase(transaction: Transaction, *, user_id: uuid.UUID, chat_id: int, w
     await transaction.execute("select viva.erase($1, $2, $3)", user_id, chat_id, work_id)
 
 
-async def register_process(transaction: Transaction, *, process: uuid.UUID, host: str) -> int:
-    """The process's number, on which it holds its advisory lock."""
-    return int(
-        await transaction.value(
-            "insert into viva.processes (id, host) values ($1, $2) returning lock_key", process, host
-        )
+async def register_process(transaction: Transaction, *, process: uuid.UUID, host: str, number: int) -> None:
+    """Sign a process on, which holds the advisory lock of this number already."""
+    await transaction.execute(
+        "insert into viva.processes (id, host, lock_key) values ($1, $2, $3)", process, host, number
     )
 
 
@@ -206,28 +221,10 @@ async def still_alive(transaction: Transaction, process: uuid.UUID) -> bool:
 
 async def leave(transaction: Transaction, process: uuid.UUID) -> None:
     """Sign the process off and free at once what it still held."""
-    await transaction.execute("update viva.processes set seen_at = '-infinity' where id = $1", process)
+    await transaction.execute("delete from viva.processes where id = $1", process)
     await transaction.execute("select viva.bury(interval '1 minute')")
 
 
 async def bury(transaction: Transaction, *, stale_seconds: float) -> int:
     """Free what dead processes held; how many were dead."""
     return int(await transaction.value("select viva.bury($1 * interval '1 second')", stale_seconds))
-
-
-async def next_offset(transaction: Transaction, bot_id: int) -> int | None:
-    """The getUpdates offset after the last update that was taken in."""
-    offset = await transaction.value("select next_offset from viva.polling where bot_id = $1", bot_id)
-    return None if offset is None else int(offset)
-
-
-async def keep_offset(transaction: Transaction, bot_id: int, offset: int) -> None:
-    """Remember the offset in the transaction that took the updates in."""
-    await transaction.execute(
-        """
-        insert into viva.polling (bot_id, next_offset) values ($1, $2)
-        on conflict (bot_id) do update set next_offset = excluded.next_offset
-        """,
-        bot_id,
-        offset,
-    )

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from bot.errors import OutOfTokens
 from storage import meter as store
-from storage.database import Database, Transaction
+from storage.database import Database, Fenced, Transaction
 
 
 class Action(StrEnum):
@@ -39,11 +39,16 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Ticket:
-    """On whose account, for which step of which work; `record` keeps the result in the settling transaction."""
+    """On whose account, for which step of which work.
+
+    `still_ours` raises Fenced in the transaction of the hold when another process has taken the work over; `record`
+    keeps the result in the settling transaction, and raises Fenced likewise.
+    """
 
     user_id: uuid.UUID
     work_id: int
     step: str
+    still_ours: Callable[[Transaction], Awaitable[None]]
     record: Callable[[Transaction, BaseModel], Awaitable[None]]
 
 
@@ -62,7 +67,7 @@ class Meter:
         self._service = database.as_service()
 
     async def hold(self, ticket: Ticket, *, action: Action, model: str, most: int, least: int) -> Hold:
-        """Between `least` and `most` tokens set aside; raises OutOfTokens before any call is made."""
+        """Between `least` and `most` tokens set aside; raises OutOfTokens or Fenced before any call is made."""
         hold_id = uuid.uuid4()
         async with self._service.transaction() as transaction:
             answer = await store.hold(
@@ -76,6 +81,7 @@ class Meter:
                 most=most,
                 least=least,
             )
+            await ticket.still_ours(transaction)
         if answer.granted == 0:
             raise OutOfTokens(
                 f"This needs about {least:,} tokens and you have {answer.free:,} free.",
@@ -97,20 +103,35 @@ class Meter:
         metadata: dict[str, Any],
         error: str | None = None,
     ) -> None:
-        """Charge what was used and keep the result, in one transaction. Raises Fenced if the work is not ours."""
-        async with self._service.transaction() as transaction:
-            await store.settle(
-                transaction,
-                hold_id=hold.id,
+        """Charge what was used and keep the result, in one transaction.
+
+        Raises Fenced if the work is not ours any more: the result is then nobody's, but what it used is still charged.
+        """
+        try:
+            async with self._service.transaction() as transaction:
+                await store.settle(
+                    transaction,
+                    hold_id=hold.id,
+                    tokens=tokens,
+                    input_tokens=input_tokens,
+                    output_tokens=output_tokens,
+                    cost_cents=cost_cents,
+                    success=error is None,
+                    error=error,
+                    metadata=metadata,
+                )
+                await ticket.record(transaction, result)
+        except Fenced:
+            await self.fail(
+                hold,
+                error="the work was taken over meanwhile",
                 tokens=tokens,
                 input_tokens=input_tokens,
                 output_tokens=output_tokens,
                 cost_cents=cost_cents,
-                success=error is None,
-                error=error,
                 metadata=metadata,
             )
-            await ticket.record(transaction, result)
+            raise
 
     async def fail(
         self,

@@ -7,10 +7,11 @@ adds nothing to it. No call is made inside a database transaction.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import httpx2
 import openai
@@ -26,6 +27,14 @@ from storage import database
 
 FAULTS = (openai.OpenAIError, httpx2.HTTPError, ValueError)
 """What a provider's fault looks like: the SDK lets transport and decoding errors through while a stream is read."""
+
+Result = TypeVar("Result")
+
+MOST_CLAIMED = 1_000_000_000
+"""Tokens in one call beyond which a provider's word is not believed; the columns hold no more."""
+
+O200K = ("gpt-4o", "gpt-4.1", "gpt-4.5", "gpt-5", "chatgpt-4o", "o1", "o3", "o4")
+"""How the names of the models begin whose vocabulary is the one that ships with VIVA."""
 
 Message = Mapping[str, str]
 """A chat message: {"role": "system" | "user" | "assistant", "content": text}."""
@@ -116,10 +125,13 @@ class Model:
         """One streamed answer, charged and recorded.
 
         `on_text` is given the whole text so far as it grows. `stop` ends the stream early: input and what came are
-        charged. The output cap sent is what the hold covers, between `least_output` and `most_output` tokens.
+        charged, and ModelRefused is raised where no word had come. The output cap sent is what the hold covers, between
+        `least_output` and `most_output` tokens.
         Raises OutOfTokens before any call; NoModel, ModelUnavailable or ModelRefused after the hold was given back.
         """
         database.forbid_inside_transaction("a model call")
+        if stop.is_set():
+            raise ModelRefused("This was stopped before it began.")
         try:
             price = self._prices.for_text(self.models.chat, prices.today())
         except prices.UnknownPrice as error:
@@ -139,7 +151,7 @@ class Model:
             await self._read(stream, messages=messages, cap=hold.granted - prompt_tokens, on_text=on_text, stop=stop)
         except FAULTS as error:
             problem = error
-        text = stream.text
+        text = _whole(stream.text)
         if problem is not None and not text.strip():
             await self._meter.fail(hold, error=_describe(problem))
             raise _translate(problem) from None
@@ -197,36 +209,34 @@ class Model:
         on_text: Callable[[str], Awaitable[None]],
         stop: asyncio.Event,
     ) -> None:
-        chunks = await self._client.chat.completions.create(
-            model=self.models.chat,
-            messages=cast("list[ChatCompletionMessageParam]", [dict(message) for message in messages]),
-            max_completion_tokens=cap,
-            stream=True,
-            stream_options={"include_usage": True},
-        )
         stopping = asyncio.ensure_future(stop.wait())
         try:
-            iterator = aiter(chunks)
-            while True:
-                following = asyncio.ensure_future(anext(iterator, None))
-                await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                if not following.done():
-                    following.cancel()
-                    await asyncio.gather(following, return_exceptions=True)
-                    stream.stopped = True
-                    return
-                chunk = following.result()
-                if chunk is None:
-                    return
-                if stream.take(chunk):
-                    await on_text(stream.text)
-                if stop.is_set() and not stream.finish:
-                    stream.stopped = True
-                    return
+            chunks = await _unless(
+                stopping,
+                self._client.chat.completions.create(
+                    model=self.models.chat,
+                    messages=cast("list[ChatCompletionMessageParam]", [dict(message) for message in messages]),
+                    max_completion_tokens=cap,
+                    stream=True,
+                    stream_options={"include_usage": True},
+                ),
+            )
+            if chunks is None:
+                stream.stopped = True
+                return
+            async with chunks:
+                iterator = aiter(chunks)
+                while not stream.stopped:
+                    chunk = await _unless(stopping, anext(iterator, None))
+                    if chunk is None:
+                        stream.stopped = stopping.done() and stream.usage is None and not stream.finish
+                        return
+                    if stream.take(chunk):
+                        await on_text(_whole(stream.text))
+                    stream.stopped = stopping.done() and not stream.finish
         finally:
             stopping.cancel()
             await asyncio.gather(stopping, return_exceptions=True)
-            await chunks.close()
 
     async def transcribe(self, ticket: Ticket, *, sound: bytes, file_name: str, seconds: float) -> Transcript:
         """The words of a recording of `seconds` seconds (measured, not claimed), charged by its length.
@@ -254,7 +264,7 @@ class Model:
         if not isinstance(answer, Transcription):
             await self._meter.fail(hold, error="not a transcription")
             raise ModelRefused("The model's answer was not a transcript.")
-        transcript = Transcript(text=answer.text.strip(), model=self.models.transcribe, seconds=seconds)
+        transcript = Transcript(text=_whole(answer.text).strip(), model=self.models.transcribe, seconds=seconds)
         usage = answer.usage
         await self._meter.settle(
             ticket,
@@ -275,8 +285,8 @@ class Model:
         return transcript
 
     def _count(self, messages: Sequence[Message]) -> int:
-        # tiktoken knows OpenAI's vocabularies; for any other model a byte is the upper bound of a token.
-        if self.models.chat.startswith(("gpt-", "o1", "o3", "o4")):
+        # For a model of another vocabulary a byte is the upper bound of a token.
+        if self.models.chat.startswith(O200K):
             return tokens.count_messages(messages)
         return 3 + sum(3 + len(message["role"]) + len(message["content"].encode()) for message in messages)
 
@@ -306,7 +316,8 @@ class _Stream:
     def usage_or(self, *, input_tokens: int, output_tokens: int) -> tuple[int, int, dict[str, Any]]:
         """Input and output tokens with what the figures rest on: the provider's word, else our own count."""
         usage = self.usage
-        if usage is None or usage.prompt_tokens < 0 or usage.completion_tokens < 0:
+        claimed = (usage.prompt_tokens, usage.completion_tokens) if usage is not None else (-1, -1)
+        if usage is None or min(claimed) < 0 or max(claimed) > MOST_CLAIMED:
             return (
                 input_tokens,
                 output_tokens,
@@ -323,6 +334,22 @@ class _Stream:
                 "reasoning_tokens": reasoning or 0,
             },
         )
+
+
+async def _unless(stopping: asyncio.Future[Any], coming: Awaitable[Result]) -> Result | None:
+    """What comes, or None where `stopping` is done first; what was coming is then cancelled, and waited for."""
+    task = asyncio.ensure_future(coming)
+    try:
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _whole(text: str) -> str:
+    """The text as Postgres and Telegram take it: halves of a character that came apart put together, no NUL."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", "")
 
 
 def _describe(error: Exception) -> str:
@@ -344,9 +371,10 @@ def _translate(error: Exception) -> Exception:
 
 def _retry_after(error: openai.APIStatusError) -> float | None:
     try:
-        return float(error.response.headers.get("retry-after", ""))
+        seconds = float(error.response.headers.get("retry-after", ""))
     except ValueError:
         return None
+    return seconds if 0 <= seconds < math.inf else None
 
 
 async def reach(api_key: SecretStr | None, base_url: str | None) -> None:

@@ -10,7 +10,9 @@ from importlib import resources
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
+
+from bot.errors import SettingsError
 
 CENT_FRACTION = Decimal("0.0001")
 """`token_usage.cost_estimate` is in US cents with four decimals (domain section 7)."""
@@ -20,7 +22,7 @@ class UnknownPrice(Exception):
     """The price book has no row for this model on this day."""
 
 
-class TextPrice(BaseModel, frozen=True):
+class TextPrice(BaseModel, frozen=True, extra="forbid"):
     """US dollars per million tokens. Cached tokens are inside the input, reasoning inside the output."""
 
     model: str
@@ -37,7 +39,7 @@ class TextPrice(BaseModel, frozen=True):
         return (dollars_per_million / 10_000).quantize(CENT_FRACTION, ROUND_HALF_UP)
 
 
-class TranscriptionPrice(BaseModel, frozen=True):
+class TranscriptionPrice(BaseModel, frozen=True, extra="forbid"):
     """US dollars per minute of sound, and the tokens of balance that a minute takes."""
 
     model: str
@@ -51,13 +53,13 @@ class TranscriptionPrice(BaseModel, frozen=True):
 
     def tokens(self, seconds: float) -> int:
         """What a recording takes from the balance, in tokens, rounded up, at least 1."""
-        return max(1, math.ceil(seconds * self.tokens_per_minute / 60))
+        return max(1, math.ceil(Decimal(str(seconds)) * self.tokens_per_minute / 60))
 
 
 Price = TypeVar("Price", TextPrice, TranscriptionPrice)
 
 
-class PriceBook(BaseModel, frozen=True):
+class PriceBook(BaseModel, frozen=True, extra="forbid"):
     """All rows, of every day."""
 
     text: tuple[TextPrice, ...] = ()
@@ -85,9 +87,20 @@ def today() -> date:
 
 
 def read(extra: Path | None = None) -> PriceBook:
-    """VIVA's price book with the rows of `extra`, a file of the same shape, added."""
+    """VIVA's price book with the rows of `extra`, a file of the same shape, added; they win over VIVA's of a same day.
+
+    Raises SettingsError where `extra` is no such file.
+    """
     book = PriceBook.model_validate(tomllib.loads(resources.files("bot.ai").joinpath("prices.toml").read_text()))
     if extra is None:
         return book
-    more = PriceBook.model_validate(tomllib.loads(extra.read_text()))
-    return PriceBook(text=book.text + more.text, transcription=book.transcription + more.transcription)
+    try:
+        more = PriceBook.model_validate(tomllib.loads(extra.read_text()))
+    except OSError as error:
+        raise SettingsError(f"VIVA_PRICES_FILE cannot be read: {error.strerror}.") from None
+    except ValidationError as error:
+        where = " ".join(str(part) for part in error.errors()[0]["loc"])
+        raise SettingsError(f"VIVA_PRICES_FILE is not a price book: {where}: {error.errors()[0]['msg']}.") from None
+    except ValueError as error:
+        raise SettingsError(f"VIVA_PRICES_FILE is not a price book: {error}.") from None
+    return PriceBook(text=more.text + book.text, transcription=more.transcription + book.transcription)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import time
 
 from aiogram import Bot
-from aiogram.exceptions import ClientDecodeError, TelegramAPIError, TelegramRetryAfter
+from aiogram.exceptions import (
+    ClientDecodeError,
+    TelegramAPIError,
+    TelegramBadRequest,
+    TelegramForbiddenError,
+    TelegramNotFound,
+    TelegramRetryAfter,
+)
 from aiogram.methods import SendMessageDraft
 
 FRAME_SECONDS = 0.6
@@ -39,8 +46,10 @@ class TelegramFrames:
             )
         except TelegramRetryAfter as error:
             self._next[chat_id, "draft"] = time.monotonic() + error.retry_after
-        except (TelegramAPIError, ClientDecodeError):
+        except (TelegramBadRequest, TelegramForbiddenError, TelegramNotFound):
             self._refused.add(chat_id)
+        except (TelegramAPIError, ClientDecodeError):
+            pass  # this frame is dropped; the next may go through
 
     async def action(self, chat_id: int, action: str) -> None:
         """Show a chat action."""

@@ -44,18 +44,20 @@ class RawUpdates(TelegramMethod[list[dict[str, Any]]]):
 
 
 def as_work(update: dict[str, Any]) -> NewWork:
-    """The update as work in its lane: one per chat; Stop and /cancel go around what is running there."""
+    """The update as work in its lane: one per chat; Stop and /cancel go around what is running there.
+
+    Takes any shape, so that an update of a new kind is kept as well and holds nothing up.
+    """
     kind = next((name for name in update if name != "update_id"), "unknown")
-    body = update.get(kind)
-    body = body if isinstance(body, dict) else {}
-    message = body.get("message", body)
-    chat = (message.get("chat") if isinstance(message, dict) else None) or {}
-    sender = body.get("from") or {}
-    telegram_id = sender.get("id") or (chat.get("id") if chat.get("type") == "private" else None)
-    place = chat.get("id") or telegram_id or 0
-    text = body.get("text") or ""
+    body = _object(update.get(kind))
+    chat = _object(_object(body.get("message", body)).get("chat"))
+    chat_id = _number(chat.get("id"))
+    telegram_id = _number(_object(body.get("from")).get("id")) or (chat_id if chat.get("type") == "private" else None)
+    place = chat_id or telegram_id or 0
+    text = body.get("text")
+    words = text.split(maxsplit=1) if isinstance(text, str) else []
     urgent = kind in ("pre_checkout_query", "stopped_message_generation") or (
-        kind == "message" and text.split("@")[0].split(" ")[0] in URGENT_COMMANDS
+        kind == "message" and bool(words) and words[0].partition("@")[0] in URGENT_COMMANDS
     )
     return NewWork(
         lane=f"{'urgent' if urgent else 'chat'}:{place}",
@@ -68,6 +70,14 @@ def as_work(update: dict[str, Any]) -> NewWork:
     )
 
 
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) and abs(value) < 2**63 else None
+
+
 class Intake:
     """Takes updates in; answers taps at once, around everything else."""
 
@@ -76,15 +86,14 @@ class Intake:
         self._bot = bot
         self._wake = wake
         self.allowed_updates = allowed_updates
+        self._offset: int | None = None
         self._answering: set[asyncio.Task[None]] = set()
         self.healthy = True
 
-    async def take(self, updates: Sequence[dict[str, Any]], *, offset: int | None = None) -> None:
+    async def take(self, updates: Sequence[dict[str, Any]]) -> None:
         """Store and commit updates; only then may they be acknowledged. Duplicates fall on their key."""
         async with self._service.transaction() as transaction:
             await store.enqueue(transaction, [as_work(update) for update in updates])
-            if offset is not None:
-                await store.keep_offset(transaction, self._bot.id, offset)
         self._wake()
         for update in updates:
             tap = update.get("callback_query")
@@ -100,27 +109,22 @@ class Intake:
 
     async def poll(self) -> None:
         """Long polling until cancelled."""
-        offset: int | None = None
-        known = False
         pause = 1.0
         while True:
             try:
-                if not known:
-                    async with self._service.transaction() as transaction:
-                        offset = await store.next_offset(transaction, self._bot.id)
-                    known = True
                 updates = await self._bot(
-                    RawUpdates(offset=offset, timeout=LONG_POLL_SECONDS, allowed_updates=self.allowed_updates),
+                    RawUpdates(offset=self._offset, timeout=LONG_POLL_SECONDS, allowed_updates=self.allowed_updates),
                     request_timeout=LONG_POLL_SECONDS + 15,
                 )
                 self.healthy, pause = True, 1.0
+                # What the offset told is now confirmed, and is not told again: after a week of silence Telegram goes
+                # on from any number, and an old offset would confirm updates that nobody has taken.
+                self._offset = None
                 if updates:
-                    following = max(int(update["update_id"]) for update in updates) + 1
-                    await self.take(updates, offset=following)
-                    offset = following
+                    await self.take(updates)
+                    self._offset = max(int(update["update_id"]) for update in updates) + 1
             except DatabaseUnavailable as error:
                 log.warning("updates wait at Telegram for the database: %s", error)
-                known = False
                 await asyncio.sleep(1)
             except TelegramRetryAfter as error:
                 await asyncio.sleep(error.retry_after)
@@ -135,11 +139,9 @@ class Intake:
 
     async def confirm(self) -> None:
         """Tell Telegram which updates are ours for good; what is not told comes again and falls on its key."""
-        with contextlib.suppress(TelegramAPIError, ClientDecodeError, DatabaseUnavailable):
-            async with self._service.transaction() as transaction:
-                offset = await store.next_offset(transaction, self._bot.id)
-            if offset is not None:
-                await self._bot(RawUpdates(offset=offset, timeout=0), request_timeout=5)
+        if self._offset is not None:
+            with contextlib.suppress(TelegramAPIError, ClientDecodeError):
+                await self._bot(RawUpdates(offset=self._offset, timeout=0), request_timeout=5)
 
     async def drain(self) -> None:
         """Let the answers to taps end."""
@@ -151,12 +153,12 @@ class Intake:
 
         async def receive(request: web.Request) -> web.Response:
             given = request.headers.get("X-Telegram-Bot-Api-Secret-Token", "")
-            if not hmac.compare_digest(given.encode(), secret.encode()):
+            if not hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode()):
                 return web.Response(status=401)
             try:
                 update = json.loads(await request.read())
                 int(update["update_id"])
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 return web.Response(status=400)
             try:
                 await self.take([update])

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from bot.engine.process import Process
 from bot.errors import ModelUnavailable, VivaError
 from bot.services.doors import Doors
 from bot.services.work import GIVE_UP_AFTER, Frames, Job, Work
+from storage import meter
 from storage import work as store
 from storage.database import Database, DatabaseUnavailable, Fenced, Transaction
 
@@ -25,6 +26,10 @@ MOST_RUNNING = 200
 
 JobKind = tuple[Callable[[Job, Doors], Awaitable[None]], Callable[[Job, Transaction, Exception], Awaitable[None]]]
 """What runs a job, and what is said and written when it gives up."""
+
+
+class Unreadable(Exception):
+    """An update of a shape nobody here knows: trying again would not help, and there is nothing to say to anybody."""
 
 
 class Lanes:
@@ -61,18 +66,17 @@ class Lanes:
 
     async def run(self) -> None:
         """Work until cancelled; what is running then is left to `drain`."""
-        watch = asyncio.create_task(self._watch_cancels())
-        try:
-            while True:
-                self._wake.clear()
-                claimed = await self._claim()
-                if not claimed:
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(POLL_SECONDS):
-                            await self._wake.wait()
-        finally:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._watch_cancels())
+            both.create_task(self._claim_on())
+
+    async def _claim_on(self) -> None:
+        while True:
+            self._wake.clear()
+            if not await self._claim():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await self._wake.wait()
 
     async def drain(self, *, seconds: float) -> None:
         """Give what is running time to end; what is not done then is taken up again by the next process."""
@@ -90,20 +94,29 @@ class Lanes:
         try:
             async with self._service.transaction() as transaction:
                 claims = await store.claim(transaction, process=self._process.id, limit=min(room, 20))
-            if not claims:
-                return 0
-            # Heads are read in a new statement after the claim, so that work committed meanwhile is seen.
-            async with self._service.transaction() as transaction:
-                heads = {head.lane: head for head in await store.heads(transaction, [c.lane for c in claims])}
         except DatabaseUnavailable as error:
             log.warning("no work could be claimed: %s", error)
             await asyncio.sleep(POLL_SECONDS)
             return 0
+        heads = await self._heads(claims) if claims else {}
         for claim in claims:
             task = asyncio.create_task(self._work(claim, heads.get(claim.lane)))
             self._running[claim.lane] = task
             task.add_done_callback(lambda done, lane=claim.lane: self._ended(lane, done))  # type: ignore[misc]
         return len(claims)
+
+    async def _heads(self, claims: Sequence[store.Claim]) -> dict[str, store.Head]:
+        """The heads of claimed lanes, read after the claim so that work committed meanwhile is seen.
+
+        Where they cannot be read the lanes go without, and so are given back.
+        """
+        try:
+            async with self._service.transaction() as transaction:
+                heads = await store.heads(transaction, [claim.lane for claim in claims])
+        except DatabaseUnavailable as error:
+            log.warning("claimed work could not be read: %s", error)
+            return {}
+        return {head.lane: head for head in heads}
 
     def _ended(self, lane: str, task: asyncio.Task[None]) -> None:
         if self._running.get(lane) is task:
@@ -112,38 +125,61 @@ class Lanes:
 
     async def _work(self, claim: store.Claim, head: store.Head | None) -> None:
         """Work a lane's head to its commit, or leave it to another try; the lane is never left claimed."""
+        extra = {"work": head.id, "job": head.name} if head is not None else {}
         try:
-            if head is None:
-                await self._drop(claim)
-            elif head.attempts >= GIVE_UP_AFTER:
-                await self._park(head, claim, "gave up after too many tries")
-            elif head.kind == "update":
-                await self._update(head, claim)
-            else:
-                await self._job(head, claim)
-            self._outbox_wake()
+            if head is not None:
+                await self._head(head, claim)
+                return
         except Fenced:
-            log.warning("work was taken over", extra={"work": head.id if head else None})
-            await self._drop(claim)
+            log.warning("work was taken over", extra=extra)
         except DatabaseUnavailable as error:
-            log.warning("work waits for the database: %s", error, extra={"work": head.id if head else None})
+            log.warning("work waits for the database: %s", error, extra=extra)
             await asyncio.sleep(POLL_SECONDS)
-            await self._drop(claim)
         except asyncio.CancelledError:
-            await self._drop(claim)
+            with contextlib.suppress(DatabaseUnavailable):
+                await self._drop(claim)
             raise
+        except Exception as error:
+            # What was to end the work failed itself; a fault of ours. Other work must not stand still for it.
+            log.error("work failed", extra=extra | {"error": type(error).__name__, "where": where(error)})
+            if head is not None:
+                with contextlib.suppress(Fenced, DatabaseUnavailable):
+                    await self._retry(head, claim, error)
+        finally:
+            self._outbox_wake()
+        await self._give_back(claim)
+
+    async def _head(self, head: store.Head, claim: store.Claim) -> None:
+        if head.kind == "job":
+            await self._job(head, claim)
+        elif head.attempts >= GIVE_UP_AFTER:
+            await self._park(head, claim, "gave up after too many tries")
+        else:
+            await self._update(head, claim)
+
+    async def _give_back(self, claim: store.Claim) -> None:
+        """Give the lane back if it is still ours, as soon as the database can be told."""
+        while True:
+            try:
+                await self._drop(claim)
+                return
+            except DatabaseUnavailable:
+                await asyncio.sleep(POLL_SECONDS)
 
     async def _drop(self, claim: store.Claim) -> None:
-        with contextlib.suppress(DatabaseUnavailable):
-            async with self._service.transaction() as transaction:
-                await store.drop_claim(transaction, claim)
+        async with self._service.transaction() as transaction:
+            await store.drop_claim(transaction, claim)
 
     async def _update(self, head: store.Head, claim: store.Claim) -> None:
         work = Work(head, claim.fence)
         try:
             await self._handle(work)
+            if not work.finished:
+                raise RuntimeError(f"the update {head.name} ended without finishing")
         except (Fenced, DatabaseUnavailable):
             raise
+        except Unreadable:
+            await self._park(head, claim, "unreadable", tell=False)
         except Exception as error:
             await self._failed(work, claim, error)
 
@@ -153,10 +189,14 @@ class Lanes:
             return
         run, give_up = self._jobs[head.name]
         async with self._service.transaction() as transaction:
+            await meter.release(transaction, work_id=head.id)
+            await store.still_ours(transaction, head=head, fence=claim.fence)
             steps = {step.step: step.result for step in await store.steps(transaction, head.id)}
         job = Job(head, claim.fence, database=self._database, frames=self._frames, steps=steps)
         self._running_jobs[head.id] = job
         try:
+            if head.attempts >= GIVE_UP_AFTER:
+                raise RuntimeError(f"the job {head.name} ended its process too often")
             await run(job, self._doors)
             if not job.finished:
                 raise RuntimeError(f"the job {head.name} ended without finishing")
@@ -165,13 +205,17 @@ class Lanes:
         except Exception as error:
             # What VIVA can explain is final, unless it is the passing kind; anything else gets another try.
             final = isinstance(error, VivaError) and not isinstance(error, ModelUnavailable)
-            if final or job.last_try:
-                log.warning("job gave up", extra={"work": head.id, "job": head.name, "error": type(error).__name__})
-                job.forget_what_was_prepared()
-                async with job.finish() as transaction:
-                    await give_up(job, transaction, error)
-            else:
+            if not final and not job.last_try:
                 await self._failed(job, claim, error)
+                return
+            log.warning("job gave up", extra={"work": head.id, "job": head.name, "error": type(error).__name__})
+            if head.attempts > GIVE_UP_AFTER:
+                # Giving up has failed before.
+                await self._park(head, claim, type(error).__name__)
+                return
+            job.forget_what_was_prepared()
+            async with job.finish() as transaction:
+                await give_up(job, transaction, error)
         finally:
             self._running_jobs.pop(head.id, None)
 
@@ -181,19 +225,24 @@ class Lanes:
         name = type(error).__name__
         if not isinstance(error, VivaError):
             # The traceback's frames say where; the error's own text may carry a person's words.
-            log.error("work failed", extra={"work": head.id, "job": head.name, "error": name, "where": _where(error)})
+            log.error("work failed", extra={"work": head.id, "job": head.name, "error": name, "where": where(error)})
         if head.attempts + 1 >= GIVE_UP_AFTER:
             await self._park(head, claim, name)
-            return
-        after = error.retry_after if isinstance(error, ModelUnavailable) else None
-        delay = after if after is not None else min(60.0, 0.5 * 2**head.attempts) * random.uniform(0.8, 1.2)
-        async with self._service.transaction() as transaction:
-            await store.retry(transaction, head=head, fence=claim.fence, delay=min(delay, 300.0), error=name)
+        else:
+            await self._retry(head, claim, error)
 
-    async def _park(self, head: store.Head, claim: store.Claim, error: str) -> None:
+    async def _retry(self, head: store.Head, claim: store.Claim, error: Exception) -> None:
+        after = error.retry_after if isinstance(error, ModelUnavailable) else None
+        delay = after if after is not None else min(60.0, 0.5 * 2 ** min(head.attempts, 10)) * random.uniform(0.8, 1.2)
+        async with self._service.transaction() as transaction:
+            await store.retry(
+                transaction, head=head, fence=claim.fence, delay=min(delay, 300.0), error=type(error).__name__
+            )
+
+    async def _park(self, head: store.Head, claim: store.Claim, error: str, *, tell: bool = True) -> None:
         log.error("work parked", extra={"work": head.id, "job": head.name, "error": error})
         work = Work(head, claim.fence)
-        if head.chat_id is not None and head.user_id is not None:
+        if tell and head.chat_id is not None and head.user_id is not None:
             self._sorry(work)
         async with self._service.transaction() as transaction:
             await work.commit(transaction, state="parked", error=error)
@@ -215,7 +264,7 @@ class Lanes:
                     job.stop.set()
 
 
-def _where(error: BaseException) -> str:
+def where(error: BaseException) -> str:
     """File, line and function of the last frames, without any value."""
     frames = []
     trace = error.__traceback__

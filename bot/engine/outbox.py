@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import Any
+from typing import Any, Literal
 
+import aiohttp
 from aiogram import Bot
 from aiogram.exceptions import (
     ClientDecodeError,
     TelegramAPIError,
     TelegramBadRequest,
+    TelegramEntityTooLarge,
     TelegramForbiddenError,
+    TelegramMigrateToChat,
     TelegramNetworkError,
     TelegramNotFound,
     TelegramRetryAfter,
@@ -52,6 +55,9 @@ METHODS: dict[str, type[TelegramMethod[Any]]] = {
 DECORATION = {"setMessageReaction", "deleteMessage", "editMessageReplyMarkup"}
 """What may fail without a loss: the words themselves are elsewhere."""
 
+NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+"""What aiohttp raises before a connection stands. A connection that breaks later may have carried the message."""
+
 # Descriptions by which Telegram says that a message cannot be edited any more; its words are then sent anew.
 NOT_EDITABLE = ("message to edit not found", "message can't be edited", "no text in the message to edit", "message_id")
 
@@ -79,88 +85,151 @@ class Outbox:
         self._media = media
         self._wake = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
+        self._leaving = False
+        self._left = asyncio.Event()
 
     def wake(self) -> None:
         """Look for messages now."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Send until cancelled."""
+        """Send until cancelled, or until `drain` is called and nothing is due any more."""
         while True:
             self._wake.clear()
-            try:
-                claims = []
-                if (room := CHATS_AT_ONCE - len(self._sending)) > 0:
-                    async with self._service.transaction() as transaction:
-                        claims = await store.claim_chats(transaction, process=self._process.id, limit=room)
-                for claim in claims:
-                    task = asyncio.create_task(self._chat(claim))
-                    self._sending.add(task)
-                    task.add_done_callback(self._sending.discard)
-                if claims:
-                    continue
-            except DatabaseUnavailable as error:
-                log.warning("the outbox waits for the database: %s", error)
+            claims = await self._claim()
+            for claim in claims:
+                task = asyncio.create_task(self._chat(claim))
+                self._sending.add(task)
+                task.add_done_callback(self._ended)
+            if claims:
+                continue
+            if self._leaving and not self._sending:
+                self._left.set()
+                return
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._wake.wait()
 
+    async def _claim(self) -> list[store.ChatClaim]:
+        room = CHATS_AT_ONCE - len(self._sending)
+        if room <= 0:
+            return []
+        try:
+            async with self._service.transaction() as transaction:
+                return await store.claim_chats(transaction, process=self._process.id, limit=room)
+        except DatabaseUnavailable as error:
+            log.warning("the outbox waits for the database: %s", error)
+            return []
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if self._leaving or len(self._sending) >= CHATS_AT_ONCE:
+            self._wake.set()
+        self._sending.discard(task)
+
     async def drain(self, *, seconds: float) -> None:
-        """Let sends under way end."""
-        if self._sending:
-            await asyncio.wait(set(self._sending), timeout=seconds)
-        for task in set(self._sending):
+        """Send what is due and let sends under way end; what is not sent then is left to the next process."""
+        self._leaving = True
+        self._wake.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._left.wait()
+        tasks = set(self._sending)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._sending, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _chat(self, claim: store.ChatClaim) -> None:
-        """Send a chat's messages until none is due or a gate says wait."""
+        """Send a chat's messages until none is due or a gate says wait; the chat is never left claimed."""
         try:
-            while True:
-                async with self._service.transaction() as transaction:
-                    message = await store.next_send(
-                        transaction, claim, chat_rate=self._chat_rate, all_rate=self._all_rate
-                    )
-                if message is None:
-                    return
-                if not await self._send(claim, message):
-                    return
+            while await self._next(claim):
+                pass
+            return
         except Fenced:
             log.warning("chat was taken over by another sender")
+            return
         except DatabaseUnavailable as error:
             log.warning("a chat's messages wait for the database: %s", error)
-            await asyncio.sleep(POLL_SECONDS)
+        except Exception as error:
+            log.error("a chat's messages could not be sent", extra={"error": type(error).__name__})
+        except asyncio.CancelledError:
+            with contextlib.suppress(DatabaseUnavailable):
+                await self._drop(claim)
+            raise
+        await self._give_back(claim)
 
-    async def _send(self, claim: store.ChatClaim, message: store.Outgoing) -> bool:
+    async def _next(self, claim: store.ChatClaim) -> bool:
+        """Send the chat's next message; False when the chat was given back."""
+        async with self._service.transaction() as transaction:
+            message = await store.next_send(transaction, claim, chat_rate=self._chat_rate, all_rate=self._all_rate)
+        if message is None:
+            return False
+        try:
+            call = await self._build(message)
+        except MediaUnavailable as error:
+            return await self._later(claim, message, delay=_backoff(message), error=type(error).__name__)
+        except NotFound:
+            return await self._mark(claim, message, state="failed", error="file gone")
+        except (Fenced, DatabaseUnavailable):
+            raise
+        except Exception as error:
+            # A fault of ours: the chat's other messages must not stand still for it.
+            log.error("a message could not be built", extra={"outbox": message.id, "error": type(error).__name__})
+            return await self._mark(claim, message, state="failed", error=type(error).__name__)
+        return await self._send(claim, message, call)
+
+    async def _give_back(self, claim: store.ChatClaim) -> None:
+        """Give the chat back if it is still ours, as soon as the database can be told."""
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                await self._drop(claim)
+                return
+            except DatabaseUnavailable:
+                continue
+
+    async def _drop(self, claim: store.ChatClaim) -> None:
+        async with self._service.transaction() as transaction:
+            await store.drop_chat(transaction, claim)
+
+    async def _send(self, claim: store.ChatClaim, message: store.Outgoing, call: TelegramMethod[Any]) -> bool:
         """Make one call; False when the chat was given back to wait."""
         try:
-            answer = await self._bot(await self._build(message))
+            answer = await self._bot(call)
         except TelegramRetryAfter as error:
             return await self._later(claim, message, delay=float(error.retry_after) + 0.1, error="flood")
-        except (TelegramForbiddenError, TelegramUnauthorizedError) as error:
-            if isinstance(error, TelegramUnauthorizedError):
-                log.error("Telegram refuses the bot's token")
-                return await self._later(claim, message, delay=30, error="unauthorized")
+        except TelegramUnauthorizedError:
+            log.error("Telegram refuses the bot's token")
+            return await self._later(claim, message, delay=30, error="unauthorized")
+        except TelegramForbiddenError:
             async with self._service.transaction() as transaction:
                 await people.mark_blocked(transaction, claim.chat_id)
-            await self._mark(claim, message, state="failed", error="blocked")
-        except (TelegramBadRequest, TelegramNotFound) as error:
-            await self._refused(claim, message, error.message.lower())
-        except (TelegramServerError, MediaUnavailable) as error:
+            return await self._mark(claim, message, state="failed", error="blocked")
+        except (TelegramBadRequest, TelegramNotFound, TelegramEntityTooLarge, TelegramMigrateToChat) as error:
+            return await self._refused(claim, message, error.message.lower())
+        except TelegramServerError as error:
+            if "timeout" in error.message.lower().replace(" ", ""):
+                return await self._unanswered(claim, message)
             return await self._later(claim, message, delay=_backoff(message), error=type(error).__name__)
         except TelegramNetworkError as error:
-            return await self._unreached(claim, message, error)
-        except ClientDecodeError:
-            # Telegram took it; only its answer is of a shape we do not know.
-            await self._mark(claim, message, state="sent", error="undecodable answer")
-        except NotFound:
-            await self._mark(claim, message, state="failed", error="file gone")
+            if isinstance(error.__cause__, NEVER_SENT):
+                return await self._later(claim, message, delay=_backoff(message), error="unreached")
+            return await self._unanswered(claim, message)
+        except ClientDecodeError as error:
+            if isinstance(error.data, dict) and error.data.get("ok") is True:
+                # Telegram took it; only its answer is of a shape we do not know.
+                return await self._mark(claim, message, state="sent", error="undecodable answer")
+            return await self._unanswered(claim, message)
         except TelegramAPIError as error:
             return await self._later(claim, message, delay=_backoff(message), error=type(error).__name__)
-        else:
-            message_id = answer.message_id if isinstance(answer, Message) else None
-            await self._mark(claim, message, state="sent", message_id=message_id)
-        return True
+        except asyncio.CancelledError:
+            with contextlib.suppress(Fenced, DatabaseUnavailable):
+                await self._unanswered(claim, message)
+            raise
+        except Exception as error:
+            log.error("a send failed", extra={"outbox": message.id, "error": type(error).__name__})
+            return await self._unanswered(claim, message)
+        message_id = answer.message_id if isinstance(answer, Message) else None
+        return await self._mark(claim, message, state="sent", message_id=message_id)
 
     async def _build(self, message: store.Outgoing) -> TelegramMethod[Any]:
         forbid_inside_transaction("a call of the Bot API")
@@ -176,33 +245,30 @@ class Outbox:
                 payload[field] = BufferedInputFile(await self._media.get(value["media"]), value["name"])
         return METHODS[message.method](chat_id=message.chat_id, **payload)
 
-    async def _refused(self, claim: store.ChatClaim, message: store.Outgoing, description: str) -> None:
+    async def _refused(self, claim: store.ChatClaim, message: store.Outgoing, description: str) -> bool:
         if "message is not modified" in description:
-            await self._mark(claim, message, state="sent", error="not modified")
-            return
+            return await self._mark(claim, message, state="sent", error="not modified")
         if message.method == "editMessageText" and any(sign in description for sign in NOT_EDITABLE):
             words = {name: value for name, value in message.payload.items() if name != "message_id"}
             anew = message.model_copy(update={"method": "sendMessage", "payload": words})
-            await self._send(claim, anew)
-            return
+            return await self._send(claim, anew, await self._build(anew))
         if message.method not in DECORATION:
             log.error("Telegram refused a message", extra={"outbox": message.id, "method": message.method})
-        await self._mark(claim, message, state="failed", error=description[:200])
+        return await self._mark(claim, message, state="failed", error=description[:200])
 
-    async def _unreached(self, claim: store.ChatClaim, message: store.Outgoing, error: Exception) -> bool:
-        """The answer never came. What changes nothing when repeated, or was never sent, is tried again.
+    async def _unanswered(self, claim: store.ChatClaim, message: store.Outgoing) -> bool:
+        """The answer never came. What changes nothing when repeated is tried again.
 
         A new message may have arrived: repeating it blindly could double it. It is kept as unknown, and the person
         is asked.
         """
-        never_sent = "Cannot connect" in str(error) or "ClientConnectorError" in str(error)
-        if never_sent or not message.method.startswith("send"):
-            return await self._later(claim, message, delay=_backoff(message), error="unreached")
+        if not message.method.startswith("send"):
+            return await self._later(claim, message, delay=_backoff(message), error="no answer")
         async with self._service.transaction() as transaction:
-            await store.sent(
+            kept = await store.sent(
                 transaction, claim=claim, message=message, state="unknown", message_id=None, error="no answer"
             )
-            if not (message.key or "").startswith("doubt:"):
+            if kept and not (message.key or "").startswith("doubt:"):
                 question = NewMessage(
                     chat_id=claim.chat_id, method="sendMessage", payload=self._doubt, key=f"doubt:{message.id}"
                 )
@@ -219,19 +285,23 @@ class Outbox:
         claim: store.ChatClaim,
         message: store.Outgoing,
         *,
-        state: str,
+        state: Literal["sent", "failed"],
         message_id: int | None = None,
         error: str | None = None,
-    ) -> None:
-        async with self._service.transaction() as transaction:
-            await store.sent(
-                transaction,
-                claim=claim,
-                message=message,
-                state="sent" if state == "sent" else "failed",
-                message_id=message_id,
-                error=error,
-            )
+    ) -> bool:
+        """Mark what became of the message. What Telegram took waits for the database, else it would be sent again."""
+        while True:
+            try:
+                async with self._service.transaction() as transaction:
+                    await store.sent(
+                        transaction, claim=claim, message=message, state=state, message_id=message_id, error=error
+                    )
+                return True
+            except DatabaseUnavailable as problem:
+                if state != "sent":
+                    raise
+                log.warning("a sent message waits to be marked: %s", problem)
+                await asyncio.sleep(POLL_SECONDS)
 
 
 def _backoff(message: store.Outgoing) -> float:

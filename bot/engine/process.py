@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import socket
 import uuid
 
@@ -32,15 +33,32 @@ class Process:
     async def start(self) -> None:
         """Sign on and free at once what dead processes held."""
         await self._sign_on()
-        async with self._service.transaction() as transaction:
-            await store.bury(transaction, stale_seconds=STALE_SECONDS)
+        await self._bury()
 
     async def _sign_on(self) -> None:
-        if self._lock is not None:
-            await self._lock.release()
+        # The lock comes before the row, and the row before anything is claimed in its name: whoever finds a row
+        # without its lock, or a claim without its row, knows that the process is dead.
+        number, name = random.randrange(2**31), uuid.uuid4()
+        lock = await self._database.session_lock(LOCK_CLASS, number)
+        try:
+            async with self._service.transaction() as transaction:
+                await store.register_process(transaction, process=name, host=socket.gethostname(), number=number)
+        except BaseException:
+            await lock.release()
+            raise
+        self._lock, self.id = lock, name
+
+    async def _sign_off(self, name: uuid.UUID, lock: SessionLock | None) -> None:
+        if lock is not None:
+            await lock.release()
         async with self._service.transaction() as transaction:
-            number = await store.register_process(transaction, process=self.id, host=socket.gethostname())
-        self._lock = await self._database.session_lock(LOCK_CLASS, number)
+            await store.leave(transaction, name)
+
+    async def _bury(self) -> None:
+        async with self._service.transaction() as transaction:
+            dead = await store.bury(transaction, stale_seconds=STALE_SECONDS)
+        if dead:
+            log.warning("freed what dead processes held", extra={"processes": dead})
 
     async def run(self) -> None:
         """Give signs of life until cancelled; sign on anew when declared dead or disconnected."""
@@ -51,21 +69,14 @@ class Process:
                     alive = await store.still_alive(transaction, self.id)
                 if not alive or self._lock is None or not self._lock.held:
                     log.warning("process signs on anew")
-                    async with self._service.transaction() as transaction:
-                        await store.leave(transaction, self.id)
-                    self.id = uuid.uuid4()
+                    name, lock = self.id, self._lock
                     await self._sign_on()
-                async with self._service.transaction() as transaction:
-                    dead = await store.bury(transaction, stale_seconds=STALE_SECONDS)
-                if dead:
-                    log.warning("freed what dead processes held", extra={"processes": dead})
+                    await self._sign_off(name, lock)
+                await self._bury()
             except DatabaseUnavailable as error:
                 log.warning("no sign of life could be given: %s", error)
 
     async def stop(self) -> None:
         """Sign off, freeing what is still held."""
         with contextlib.suppress(DatabaseUnavailable):
-            async with self._service.transaction() as transaction:
-                await store.leave(transaction, self.id)
-        if self._lock is not None:
-            await self._lock.release()
+            await self._sign_off(self.id, self._lock)

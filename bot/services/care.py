@@ -11,14 +11,17 @@ Decisions.
   who talks of it now is a concern, because the lines help those who worry too.
 - A plain denial ("I would never kill myself", "I'm not suicidal") is no sign. One that leaves a door open is a
   concern: "not any more", "I won't, but", "I used to want to die".
-- One's own past attempt or self-harm is a concern, however long ago.
+- One's own past attempt or self-harm, and rape or abuse suffered, is a concern, however long ago. A parent's blows
+  placed in childhood are a story of long ago: no sign, unless they "still" happen.
 - Figures of speech that hold the same words are taken out first, so that a true sign in the same message still
   counts: "this deadline is killing me and I want to die".
 - A sign in a quotation, a song or a story told in the first person counts: a needless kind answer costs less than
   a missed one.
 
 Limits. This is a check of words. It does not understand irony, hints, long stories or pictures; it knows English
-well and thirteen other languages only in their plain core phrases; speech heard wrongly can hide a sign. It is a
+well and thirteen other languages only in their plain core phrases; speech heard wrongly can hide a sign. Of hard
+English sentences written after the phrases, to test them, a half to two thirds were noticed at first sight, and
+one to five in a hundred harmless ones raised an alarm; plain statements are nearly all noticed. It is a
 net under the conversation, never a judgement of a person, and no reason for a model's prompt to care less.
 """
 
@@ -43,7 +46,7 @@ class Sign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CareAnswer:
-    """A reply in order of reading: `before`, then `lines`, then `offer` with its two buttons.
+    """A reply in order of reading: `before`, then `lines`, then `offer` with the button that pauses.
 
     `country` is the ISO code the lines belong to, None for the worldwide directory alone; `guessed` tells that
     it came from the language only. `emergency` is the number as people there dial it.
@@ -53,7 +56,6 @@ class CareAnswer:
     lines: tuple[HelpLine, ...]
     offer: str
     pause_button: str
-    go_on_button: str
     country: str | None
     emergency: str | None
     guessed: bool
@@ -67,6 +69,8 @@ _MOST_LINES = 2
 _MARKS = re.compile("[\u0300-\u036f\u064b-\u065f\u0670\u0640\u093c]")
 _LETTERS = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ة": "ه", "ى": "ي", "ँ": "ं"})
 _APOSTROPHES = re.compile("['’‘‛ʼʹ´`＇]")
+# A line broken in the middle of a sentence, as poems and mail programs do.
+_BROKEN_LINE = re.compile(r"(?<=\w)[ \t]*\r?\n[ \t]*(?=[a-z])")
 _ENDS = re.compile(r"\s*(?:[.!?;:\n\r。！？]\s*)+")
 # Hindi vowel signs are not letters to `re`, so they are named.
 _OTHER = re.compile(r"[^\w\s.*\u0900-\u0963]+")
@@ -88,7 +92,7 @@ def _fold(text: str) -> str:
 
 def _plain(text: str) -> str:
     """A message made plain: folded, look-alikes put right, words one space apart, sentences " . " apart."""
-    plain = _fold(text)
+    plain = _fold(_BROKEN_LINE.sub(" ", text))
     plain = _LOOKALIKE.sub(lambda found: _LOOKALIKES[found[0]], plain)
     plain = _SPELLED_OUT.sub(lambda found: re.sub(r"[ .\-_*]", "", found[0]), plain)
     plain = _DRAWN_OUT.sub(r"\1\1", _DRAWN_OUT_VOWEL.sub(r"\1", plain))
@@ -119,8 +123,14 @@ _SPELLINGS = re.compile(r"(?<!\w)(?:" + "|".join(re.escape(wrong) for wrong in w
 _SOFTENED = _compiled(words.SIGNS.softened)
 _HARMLESS = _compiled(words.SIGNS.harmless)
 _MEANS = _compiled(words.SIGNS.means)
-_ORDER: tuple[Sign, ...] = tuple(
-    Sign(danger, level) for level in ("immediate", "concern") for danger in ("self", "from_others", "others")
+# The gravest first. Violence stands before self: "he held a knife to my throat" has the words of both.
+_ORDER = (
+    Sign("from_others", "immediate"),
+    Sign("self", "immediate"),
+    Sign("others", "immediate"),
+    Sign("self", "concern"),
+    Sign("from_others", "concern"),
+    Sign("others", "concern"),
 )
 _SIGNS: tuple[tuple[Sign, re.Pattern[str]], ...] = tuple(
     (sign, _compiled(group for group in words.SIGNS.signs if (group.danger, group.level) == (sign.danger, sign.level)))
@@ -204,7 +214,6 @@ def answer(sign: Sign, *, country: str | None, language_code: str | None) -> Car
         lines=lines,
         offer=said.pause,
         pause_button=said.pause_button,
-        go_on_button=said.go_on_button,
         country=code,
         emergency=row.emergency if row else None,
         guessed=guessed,

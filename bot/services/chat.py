@@ -43,6 +43,9 @@ LEFT_OUT = "\n[…]\n"
 PER_MESSAGE = tokens.TOKENS_PER_MESSAGE + 1
 """Tokens around the text of a message: OpenAI's framing and the role."""
 
+USUAL_TURN = 60
+"""Tokens of a turn on average, at least: so many fewer turns than tokens are worth reading."""
+
 SEAMS = 12
 """Tokens for the empty lines between the parts of the first message."""
 

@@ -15,7 +15,7 @@ def measure(sound: bytes) -> float:
     Blocks for milliseconds: call it in a thread. Raises NotUnderstood when there is no sound in it.
     """
     try:
-        with av.open(io.BytesIO(sound)) as container:
+        with av.open(io.BytesIO(sound), "r") as container:
             if not container.streams.audio:
                 raise NotUnderstood("There is no sound in this file.")
             stream = container.streams.audio[0]

@@ -61,8 +61,10 @@ def material(
 
 
 def fitting(category_key: str, answers: Sequence[Answer], profile: Profile) -> list[Answer]:
-    """The answers that count: those to questions that fit the person now (domain section 2: a changed fact keeps
-    the old answers but takes them out). All of them where it is not known which fit."""
+    """The answers to questions that fit the person now; all of them where it is not known which fit.
+
+    A changed fact keeps the old answers but takes them out (domain section 2).
+    """
     facts: Mapping[Fact, str | None] = assessment.facts(
         has_children=profile.has_children,
         relationship_status=profile.relationship_status,
@@ -266,13 +268,12 @@ def _count(pattern: str, text: str) -> int:
 
 
 def _length(text: str, material: Material, *, whole: bool) -> Iterator[Finding]:
-    """Characters against what was told: from two fifths of it to its double; from answers alone, about 120 words."""
+    """Characters against what was told: from two fifths of it to its double; from answers alone, up to 1,000."""
     standing, told = len(material.existing.strip()), len(material.imagination.strip())
-    said = sum(len(answer) for _, answer in material.answers)
-    least, most = (0.4 * told, 2 * told + 200) if told else (min(100, 0.4 * said), 1000)
+    most = 2 * told + 200 if told else 1000
     if len(text) > most + 1.3 * standing:
         yield Finding(kind="long")
-    elif whole and len(text) < least + 0.6 * standing:
+    elif whole and len(text) < 0.4 * told + 0.6 * standing:
         yield Finding(kind="short")
 
 

@@ -178,12 +178,17 @@ class Job(Work):
         if step in self._steps:
             return result.model_validate(self._steps[step])
 
+        async def still_ours(transaction: Transaction) -> None:
+            await store.still_ours(transaction, head=self.head, fence=self.fence)
+
         async def record(transaction: Transaction, value: BaseModel) -> None:
             await store.record_step(
                 transaction, head=self.head, fence=self.fence, step=step, result=value.model_dump(mode="json")
             )
 
-        made = await make(Ticket(user_id=self.user_id, work_id=self.head.id, step=step, record=record))
+        made = await make(
+            Ticket(user_id=self.user_id, work_id=self.head.id, step=step, still_ours=still_ours, record=record)
+        )
         self._steps[step] = made.model_dump(mode="json")
         return made
 

@@ -62,7 +62,6 @@ class Words(_Row):
     emergency_unknown: str
     pause: str
     pause_button: str
-    go_on_button: str
     opening: dict[Danger, dict[Level, str]]
     now: dict[Danger, dict[Level, str]]
 

@@ -98,15 +98,16 @@ declare
   details jsonb := p_metadata;
 begin
   select user_id into owner from viva.holds where id = p_hold;
-  if owner is null then
-    return null;  -- the person erased everything meanwhile
-  end if;
+  -- The wallet is locked before the hold is read, and both may be gone: the person erased everything meanwhile.
   select balance - held into free from viva.wallets where user_id = owner for update;
   select * into hold from viva.holds where id = p_hold for update;
+  if hold.id is null then
+    return null;
+  end if;
   if hold.state = 'settled' or (hold.state = 'released' and p_tokens = 0) then
     return hold.usage_id;
   end if;
-  charge := least(p_tokens, hold.tokens);
+  charge := greatest(0, least(p_tokens, hold.tokens));
   if hold.state = 'released' then
     charge := least(charge, free);
     details := details || '{"late": true}';

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from typing import Any
+
+import pytest
 
 from bot.ai import tokens
 from prompts import chat as prompts
@@ -16,6 +19,15 @@ CHAT = "chat/completions"
 async def turns(viva: Viva, person: Someone) -> list[dict[str, Any]]:
     """What the two said to each other, by time."""
     return await viva.rows(person, "select id, role, message, context from ai_conversations order by created_at, id")
+
+
+async def kept(viva: Viva, person: Someone, count: int) -> None:
+    """Wait until so many turns are kept."""
+    for _ in range(1_000):
+        if len(await turns(viva, person)) >= count:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"there never were {count} turns")
 
 
 def requests(viva: Viva) -> list[list[dict[str, str]]]:
@@ -176,9 +188,7 @@ async def test_cancel_also_stops_what_is_still_waiting_and_nothing_is_sent_for_i
     await mira.send_without_waiting("The first")
     await viva.model.held()
     await mira.send_without_waiting("The second")
-    await mira.wait(lambda: not viva.telegram.chats.updates)
-    while len(await viva.rows(mira, "select id from ai_conversations")) < 2:
-        pass
+    await kept(viva, mira, 2)
     await mira.send("/cancel")
     viva.model.release()
     assert len(requests(viva)) == 1
@@ -195,8 +205,7 @@ async def test_a_second_message_while_viva_answers_is_kept_and_answered_next(viv
     await mira.send_without_waiting("My first thought")
     await viva.model.held()
     await mira.send_without_waiting("My second thought")
-    while len(await viva.rows(mira, "select id from ai_conversations")) < 2:
-        pass
+    await kept(viva, mira, 2)
     viva.model.release()
     await viva.quiet()
     assert mira.messages[-2:] == ["The first answer.", "The second answer."]
@@ -212,17 +221,19 @@ async def test_a_second_message_while_viva_answers_is_kept_and_answered_next(viv
     assert len(await exact(viva, mira)) == 2
 
 
-async def test_an_update_that_comes_twice_is_answered_once(viva: Viva) -> None:
+async def test_what_is_answered_is_not_answered_again(viva: Viva) -> None:
     mira = await viva.onboarded("Mira")
     await mira.send("Only once")
     asked = (await turns(viva, mira))[0]
-    data = f"chat:{asked['id'].hex}:0"
-    await mira.tap_data(data)
+    await mira.tap_data(f"chat:{asked['id'].hex}:7")
     assert "answered that already" in mira.screen.text
     assert len(requests(viva)) == 1
 
 
-async def test_a_crash_while_the_answer_is_written_leaves_one_answer_charged_once(viva: Viva) -> None:
+async def test_a_crash_while_the_answer_is_written_leaves_one_answer_charged_once(
+    viva: Viva, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.app.DRAIN_SECONDS", 0.0)  # a process that is killed waits for nothing
     mira = await viva.onboarded("Mira")
     viva.model.hold(after=3)
     await mira.send_without_waiting("I want a quiet house by the sea.")
@@ -318,7 +329,8 @@ async def test_a_short_balance_lowers_the_cap_of_the_answer(viva: Viva) -> None:
     mira = await viva.onboarded("Mira")
     await mira.send("Hello")
     needed = tokens.count_messages(requests(viva)[0])
-    await viva.service_rows("select 1")
+    assert viva.model.requests[0].body is not None
+    assert viva.model.requests[0].body["max_completion_tokens"] == 700
     other = await viva.onboarded("Mira")
     await leave(viva, other, needed + 200)
     viva.model.script(CHAT, text="word " * 400)
@@ -352,8 +364,7 @@ async def test_a_yes_taken_back_while_words_wait_is_heeded(viva: Viva) -> None:
     await mira.send_without_waiting("The first")
     await viva.model.held()
     await mira.send_without_waiting("The second")
-    while len(await viva.rows(mira, "select id from ai_conversations")) < 2:
-        pass
+    await kept(viva, mira, 2)
     async with viva.database.as_user(await mira.user_id()).transaction() as db:
         await db.execute("update viva.telegram_accounts set consented_at = null, consent_version = null")
     viva.model.release()
@@ -478,7 +489,6 @@ async def test_a_forged_or_foreign_tap_starts_nothing(viva: Viva) -> None:
     assert len(requests(viva)) == 1
     assert await turns(viva, tom) == []
     await mira.tap_data(data.rpartition(":")[0] + ":-999999999999999999999")
-    assert "It" in mira.screen.text or mira.screen.text
     assert [turn["role"] for turn in await turns(viva, mira)] == ["user", "assistant"]
 
 

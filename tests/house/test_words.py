@@ -23,7 +23,7 @@ def _uses(path: Path) -> set[str]:
             found.add(re.escape(node.value))
         if isinstance(node, ast.JoinedStr):
             parts = [re.escape(str(part.value)) if isinstance(part, ast.Constant) else ".+" for part in node.values]
-            if any(part != ".+" for part in parts):
+            if re.search(r"[a-z]{3}", "".join(parts)):
                 found.add("".join(parts))
     return found
 

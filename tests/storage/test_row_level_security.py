@@ -103,7 +103,6 @@ CLOSED = {
     "viva.outbox",
     "viva.outbox_chats",
     "viva.gates",
-    "viva.polling",
 }
 
 EVERY_TABLE = sorted([*OWN, *SHOWN, ACCOUNTS, *CLOSED])

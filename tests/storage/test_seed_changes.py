@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import uuid
 from collections.abc import AsyncIterator
 
@@ -270,7 +271,7 @@ async def test_an_answer_that_meets_the_completion_on_its_way_is_refused(ada: Ac
 
     async with ada.transaction() as transaction:
         await transaction.execute("update public.assessment_results set status = 'completed'")
-        answering = asyncio.create_task(answer())
+        answering = asyncio.create_task(answer(), context=contextvars.Context())
         # The answer can only wait now; give it the time to reach the database.
         await asyncio.sleep(0.1)
     with pytest.raises(asyncpg.RestrictViolationError):

@@ -192,7 +192,8 @@ export function setUpComposer() {
   find("commands-button").addEventListener("pointerdown", (event) => event.preventDefault());
   find("commands-button").addEventListener("click", async () => {
     if (!find("suggestions").hidden) return closeSuggestions();
-    await refreshBot();
+    const fresh = refreshBot();
+    if (!bot.commands.length) await fresh;
     text.focus();
     suggest({ all: true });
   });

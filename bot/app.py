@@ -142,7 +142,8 @@ class App:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set; then take nothing new in, let what is running end, and leave.
 
-        Raises SettingsError where Telegram refuses the token or the webhook's address.
+        Cancelled, it leaves at once: what is running then is taken up again by the next process. Raises SettingsError
+        where Telegram refuses the token or the webhook's address.
         """
         async with contextlib.AsyncExitStack() as running:
             tasks: list[asyncio.Task[Any]] = []
@@ -160,7 +161,7 @@ class App:
             forever(self._process.run())
             forever(self._outbox.run())
             running.push_async_callback(self._outbox.drain, seconds=5)
-            running.push_async_callback(self.lanes.drain, seconds=DRAIN_SECONDS)
+            running.push_async_exit(self._drain)
             forever(self.lanes.run())
             running.push_async_callback(self.intake.drain)
             if self._settings.telegram_webhook_url is None:
@@ -176,6 +177,9 @@ class App:
                     error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error
                     log.critical("VIVA cannot go on", extra={"error": type(error).__name__, "where": where(error)})
                     raise RuntimeError("a part of VIVA failed; its log says which") from None
+
+    async def _drain(self, _: object, error: BaseException | None, __: object) -> None:
+        await self.lanes.drain(seconds=0.0 if isinstance(error, asyncio.CancelledError) else DRAIN_SECONDS)
 
     async def _meet(self) -> None:
         """Learn who the bot is; a webhook of another time would keep updates from polling."""

@@ -493,6 +493,10 @@ async def test_words_of_danger_get_help_lines_and_no_draft_until_the_person_goes
     assert screen is not None and "findahelpline" in screen.text
     assert viva.model.requests == []
     assert [row["state"] for row in await _proposals(viva, ada)] == ["failed"]
+    await ada.tap(screen.buttons[0])
+    assert len(viva.model.requests) == 1
+    assert [row["state"] for row in await _proposals(viva, ada)] == ["proposed"]
+    assert any("findahelpline" in text for text in ada.messages)
 
 
 async def test_what_a_person_tells_reaches_the_model_as_data(viva: Viva) -> None:

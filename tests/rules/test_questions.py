@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from importlib import resources
 
 import pytest
@@ -114,3 +115,9 @@ def test_a_bank_that_is_not_whole_is_refused_and_the_question_named() -> None:
         bank.parse(whole.replace(first.options[4], first.options[4][:-1] + " and so on" * 20 + ".", 1))
     with pytest.raises(ValueError, match="without an end"):
         bank.parse(whole.replace(first.options[4], first.options[4][:-1], 1))
+
+
+def test_every_option_speaks_in_the_first_person() -> None:
+    first_person = re.compile(r"\b(I|me|my|mine|myself|we|us|our|ours)\b", re.IGNORECASE)
+    wordings = [words for question in bank.bank().question for words in (question, *question.variants.values())]
+    assert [option for words in wordings for option in words.options if not first_person.search(option)] == []

@@ -1,6 +1,6 @@
 """Cold start of both commands in a fresh copy of the project with an empty HOME, with uv and with pip alone.
 
-    .venv/bin/python -m benchmarks.cold [uv] [pip]
+    .venv/bin/python -m benchmarks.cold [--only uv|pip]
 
 Everything is fetched anew (pip's cache is off, uv's is empty), so the line to the package registry is in the figures.
 """
@@ -109,5 +109,6 @@ def measure(ways: list[str]) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("ways", nargs="*", choices=["uv", "pip"], metavar="uv|pip")
-    measure(parser.parse_args().ways or ["uv", "pip"])
+    parser.add_argument("--only", choices=["uv", "pip"])
+    only = parser.parse_args().only
+    measure([only] if only else ["uv", "pip"])

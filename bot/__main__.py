@@ -1,14 +1,17 @@
-"""The `viva` command: serve, playground, migrate, doctor, ledger check."""
+"""The `viva` command: serve, playground, migrate, doctor, ledger check, grant."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import contextlib
+import functools
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
 
 from bot import logs
 from bot.config import Settings, read_settings
@@ -19,6 +22,9 @@ log = logging.getLogger(__name__)
 EXIT_STOPPED = 0
 EXIT_DIFFERENCES = 1
 EXIT_WRONG_SETTINGS = 2
+
+MOST_GRANTED = 1_000_000_000
+"""Tokens in one grant by hand; more is a slip of the hand."""
 
 
 def main() -> None:
@@ -31,11 +37,21 @@ def main() -> None:
     commands.add_parser("doctor", help="check every door and say what is wrong")
     ledger = commands.add_parser("ledger", help="the balances")
     ledger.add_argument("what", choices=["check"], help="print every difference; exit 1 if there is one")
+    grant = commands.add_parser("grant", help="give a person tokens, or take some where the number is below zero")
+    grant.add_argument("telegram_id", type=int, metavar="TELEGRAM_ID")
+    grant.add_argument("amount", type=int, metavar="AMOUNT", help="tokens")
+    grant.add_argument("--reason", required=True, help="why, for the ledger")
     arguments = parser.parse_args()
     try:
         settings = read_settings()
         logs.set_up(settings.log_level)
-        run = {"migrate": _migrate, "doctor": _doctor, "ledger": _ledger, "playground": _playground}
+        run: dict[str, Callable[[Settings], Coroutine[Any, Any, int]]] = {
+            "migrate": _migrate,
+            "doctor": _doctor,
+            "ledger": _ledger,
+            "grant": functools.partial(_grant, arguments),
+            "playground": _playground,
+        }
         code = asyncio.run(run.get(arguments.command or "serve", _serve)(settings))
     except SettingsError as error:
         print(error, file=sys.stderr)
@@ -128,6 +144,35 @@ async def _ledger(settings: Settings) -> int:
     if not differences:
         print("The ledger is exact.")
     return EXIT_DIFFERENCES if differences else EXIT_STOPPED
+
+
+async def _grant(arguments: argparse.Namespace, settings: Settings) -> int:
+    from storage import grants
+    from storage.database import Database
+
+    person, amount, reason = arguments.telegram_id, arguments.amount, arguments.reason.strip()
+    if not reason or not 0 < abs(amount) <= MOST_GRANTED:
+        print(f"Name a reason, and an amount up to {MOST_GRANTED:,} that is not 0.", file=sys.stderr)
+        return EXIT_DIFFERENCES
+    async with _with_database(settings) as complete:
+        assert complete.database_url is not None
+        database = await Database.connect(complete.database_url, pool_size=2)
+        try:
+            async with database.as_service().transaction() as transaction:
+                user_id = await grants.find_person(transaction, telegram_id=person)
+                if user_id is None:
+                    print(f"Nobody with the Telegram id {person} has written to VIVA.", file=sys.stderr)
+                    return EXIT_DIFFERENCES
+                answer = await grants.adjust(
+                    transaction, user_id=user_id, amount=amount, reference=f"admin:{uuid.uuid4()}", reason=reason
+                )
+        finally:
+            await database.close()
+    if not answer.done:
+        print(f"Nothing was taken: only {answer.free:,} tokens are free, and {-amount:,} were asked.", file=sys.stderr)
+        return EXIT_DIFFERENCES
+    print(f"{'Given' if amount > 0 else 'Taken'}: {abs(amount):,} tokens. Free now: {answer.free + amount:,}.")
+    return EXIT_STOPPED
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from bot.engine.frames import TelegramFrames
 from bot.engine.intake import Intake
 from bot.engine.lanes import Lanes, Unreadable, where
 from bot.engine.outbox import Outbox
+from bot.engine.payments import TelegramPayments
 from bot.engine.process import Process
 from bot.errors import SettingsError
 from bot.media import Media
@@ -82,6 +83,7 @@ class App:
                 model=model,
                 media=media,
                 sent_files=TelegramFiles(bot),
+                payments=TelegramPayments(bot),
                 context_tokens=settings.viva_context_tokens,
             ),
             frames=frames,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -44,6 +45,8 @@ class Settings(BaseSettings):
     playground_port: int = Field(8484, ge=0, le=65535)
 
     viva_starting_tokens: int = Field(200_000, ge=0, le=1_000_000_000)
+    viva_drip_tokens: int = Field(100_000, ge=0, le=1_000_000_000)
+    viva_drip_rollover_cycles: int = Field(1, ge=0, le=24)
     viva_admin_ids: Annotated[frozenset[int], NoDecode] = frozenset()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -65,15 +68,40 @@ class Settings(BaseSettings):
         if value is not None:
             number, _, secret = value.get_secret_value().partition(":")
             if not number.isdigit() or len(secret) < 20:
-                raise ValueError("is not a bot token; BotFather's look like 123456789:AAE...")
+                raise ValueError("is not a bot token, which BotFather writes like 123456789:AAE-thirty-five-characters")
+        return value
+
+    @field_validator("telegram_api_url", "openai_base_url", mode="after")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None and not _is_address(value, "http", "https"):
+            raise ValueError("is not an address that begins with https:// or http://")
+        return value
+
+    @field_validator("database_url", mode="after")
+    @classmethod
+    def _database(cls, value: str | None) -> str | None:
+        # Checked here, as the driver's own errors quote what they cannot read, which may be the password.
+        if value is not None and not _is_database(value):
+            raise ValueError(
+                "is not an address like postgresql://user:password@host/database; "
+                "in a password write # / ? @ : and % as %23 %2F %3F %40 %3A and %25"
+            )
+        return value
+
+    @field_validator("telegram_webhook_secret", mode="after")
+    @classmethod
+    def _secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", value.get_secret_value()):
+            raise ValueError("must be 1 to 256 characters out of A-Z a-z 0-9 _ and -")
         return value
 
     @model_validator(mode="after")
     def _webhook_needs_its_secret(self) -> Settings:
         if self.telegram_webhook_url and not self.telegram_webhook_secret:
             raise ValueError("TELEGRAM_WEBHOOK_SECRET must be set together with TELEGRAM_WEBHOOK_URL")
-        if self.telegram_webhook_url and not self.telegram_webhook_url.startswith("https://"):
-            raise ValueError("TELEGRAM_WEBHOOK_URL must begin with https://")
+        if self.telegram_webhook_url and not _is_webhook(self.telegram_webhook_url):
+            raise ValueError("TELEGRAM_WEBHOOK_URL must begin with https:// (http:// only to this machine)")
         return self
 
     @cached_property
@@ -91,6 +119,29 @@ class Settings(BaseSettings):
         return self.media_url or (self.viva_home / "media").absolute().as_uri()
 
 
+def _is_address(value: str, *schemes: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in schemes and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        return False
+
+
+def _is_database(value: str) -> bool:
+    parts = urlsplit(value)
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    return (
+        parts.scheme in ("postgresql", "postgres")
+        and not parts.fragment
+        and all(re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\[\]]*)(:\d+)?", host) for host in hosts)
+    )
+
+
+def _is_webhook(value: str) -> bool:
+    local = _is_address(value, "http") and urlsplit(value).hostname in ("127.0.0.1", "localhost", "::1")
+    return local or _is_address(value, "https")
+
+
 def read_settings(**overrides: object) -> Settings:
     """The settings of this process; raises SettingsError with one sentence naming the variable."""
     try:
@@ -98,5 +149,5 @@ def read_settings(**overrides: object) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]).upper() if first["loc"] else ""
-        message = str(first["msg"]).removeprefix("Value error, ")
+        message = str(first["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
         raise SettingsError(f"{name} {message}.".strip() if name else f"{message}.") from None

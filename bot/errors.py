@@ -5,6 +5,7 @@ VivaError                 anything VIVA can explain; `str(error)` is shown to th
 ├── NotUnderstood         what was sent cannot be used here; says what can
 ├── TooLarge              a file or text is over a limit; says which
 ├── NotFound              the thing is gone, or was never theirs
+├── RefundRefused         Telegram will not return these Stars
 └── ModelError            a call to the model ended without a usable answer
     ├── OutOfTokens       refused before the call: the balance is too short
     ├── ModelUnavailable  the provider cannot answer now; worth another try later
@@ -34,6 +35,10 @@ class TooLarge(VivaError):
 
 class NotFound(VivaError):
     """The thing does not exist for this person."""
+
+
+class RefundRefused(VivaError):
+    """Telegram will not return the Stars of this payment; asking again would not help."""
 
 
 class ModelError(VivaError):

@@ -23,6 +23,9 @@ class Lines(logging.Formatter):
             "log": record.name,
             "message": record.getMessage(),
         }
+        if record.name == "asyncio":
+            # Its first line says what happened; the others quote tasks and errors, and so may quote content.
+            line["message"] = str(line["message"]).partition("\n")[0]
         line |= {key: value for key, value in record.__dict__.items() if key not in _OURS}
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__

@@ -19,7 +19,8 @@ from storage.database import Database
 class Identity(BaseMiddleware):
     """Gives a handler `user` (their account) and `db` (a transaction as that person), and commits its work.
 
-    In a group there is no person: handlers get neither, and only the one that says "in private" is reached.
+    In a group there is no person: handlers get neither, but `system` (a transaction as the service), and only the one
+    that says "in private" is reached.
     """
 
     async def __call__(
@@ -66,6 +67,7 @@ class Identity(BaseMiddleware):
             user_id = arrived.user_id
         if not private or user_id is None:
             async with database.as_service().transaction() as transaction:
+                data["system"] = transaction
                 result = await handler(event, data)
                 await work.commit(transaction)
             return result

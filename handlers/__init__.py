@@ -19,8 +19,10 @@ from handlers import (
     help,
     home,
     journal,
+    packs,
     privacy,
     start,
+    usage,
     vision,
 )
 from storage.database import Transaction
@@ -33,6 +35,8 @@ ROUTERS: tuple[Router, ...] = (
     help.router,
     privacy.router,
     balance.router,
+    usage.router,
+    packs.router,
     assessment.router,
     vision.router,
     journal.router,
@@ -43,7 +47,7 @@ ROUTERS: tuple[Router, ...] = (
 JOBS: Mapping[
     str,
     tuple[Callable[[Job, Doors], Awaitable[None]], Callable[[Job, Transaction, Exception], Awaitable[None]]],
-] = {**privacy.JOBS, **assessment.JOBS, **vision.JOBS, **journal.JOBS, **chat.JOBS}
+] = {**privacy.JOBS, **usage.JOBS, **packs.JOBS, **assessment.JOBS, **vision.JOBS, **journal.JOBS, **chat.JOBS}
 """Every job by name: what runs it, and what is said when it gives up."""
 
 

@@ -16,7 +16,21 @@ from handlers.screen import Screen, show
 from prompts import replies
 
 WORDS = replies.of("house")
-COMMANDS = ("start", "assessment", "vision", "journal", "balance", "help", "privacy", "delete", "cancel")
+COMMANDS = (
+    "start",
+    "assessment",
+    "vision",
+    "journal",
+    "balance",
+    "usage",
+    "buy",
+    "paysupport",
+    "help",
+    "privacy",
+    "terms",
+    "delete",
+    "cancel",
+)
 
 log = logging.getLogger(__name__)
 router = Router(name="help")

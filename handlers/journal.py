@@ -19,7 +19,7 @@ from bot.media import key_for
 from bot.services import journal as service
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
-from handlers import care, home
+from handlers import care, home, recordings
 from handlers.screen import Screen, button, react, replace, show
 from handlers.waiting import Waiting
 from prompts import replies
@@ -29,8 +29,6 @@ from storage.people import Account
 
 WORDS = replies.of("journal")
 PAGE = 5
-DOWNLOAD_LIMIT = 20 * 1024 * 1024
-"""Bytes a bot may download (Telegram limit on getFile)."""
 
 router = Router(name="journal")
 
@@ -177,15 +175,13 @@ async def on_photo(message: Message, user: Account, db: Transaction, work: Work)
     work.start("journal.photo", payload, lane="journal")
 
 
-@router.message(F.voice | F.audio | F.video_note | F.video)
+@router.message(recordings.ANY)
 async def on_recording(message: Message, user: Account, db: Transaction, work: Work) -> None:
     """Keep a recording with its caption as an entry; its words are written down by a job."""
-    media = message.voice or message.audio or message.video_note or message.video
-    assert media is not None
     caption = message.caption or ""
     await people.wait_for(db, None)
     await care.speak_up(work, db, user, caption)
-    if (media.file_size or 0) > DOWNLOAD_LIMIT:
+    if recordings.too_large(message):
         if caption:
             await journal.add(db, content=caption)
         show(work, Screen(text=WORDS("too_large_rest" if caption else "too_large"), rows=[[home.back()]]))
@@ -193,26 +189,14 @@ async def on_recording(message: Message, user: Account, db: Transaction, work: W
     entry = await journal.add(db, content=caption)
     react(work, message, "👀")
     show(work, Screen(text=WORDS("keeping_recording")), key=_key(work))
-    moving = message.video_note is not None or message.video is not None
     payload = {
         "entry": str(entry.id),
-        "file": media.file_id,
-        "type": "video" if moving else "audio",
-        "ending": _ending(message),
+        "file": recordings.of(message).file_id,
+        "type": recordings.kind(message),
+        "ending": recordings.ending(message),
         "key": _key(work),
     }
     work.start("journal.recording", payload, lane="journal")
-
-
-def _ending(message: Message) -> str:
-    """The file name's ending by which a transcription service knows the container."""
-    if message.voice is not None:
-        return "ogg"
-    if message.audio is not None:
-        return {"audio/mp4": "m4a", "audio/x-m4a": "m4a", "audio/ogg": "ogg", "audio/wav": "wav"}.get(
-            message.audio.mime_type or "", "mp3"
-        )
-    return "mp4"
 
 
 def _key(work: Work) -> str:

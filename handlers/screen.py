@@ -75,6 +75,15 @@ def replace(work: Work, screen: Screen, *, key: str) -> None:
     work.send("editMessageText", payload | {"message_id": {"sent_as": key}})
 
 
+def conclude(work: Work, screen: Screen, *, key: str) -> None:
+    """Show the screen below, in the place of the passing message that was shown under `key`.
+
+    For what was streamed as a draft: Telegram takes a draft away when a message is sent, not when one is edited.
+    """
+    work.send("deleteMessage", {"message_id": {"sent_as": key}})
+    show(work, screen)
+
+
 def say(work: Work, text: Text | str) -> None:
     """Say something below, with no buttons."""
     show(work, Screen(text=text))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiogram import F, Router
+from aiogram.dispatcher.event.bases import SkipHandler
 from aiogram.filters import Command
 from aiogram.filters.callback_data import CallbackData
 from aiogram.types import CallbackQuery, InlineKeyboardButton, InlineKeyboardMarkup, Message
@@ -18,13 +19,13 @@ from bot.ai.model import Reply, Transcript
 from bot.config import Settings
 from bot.errors import ModelRefused, ModelUnavailable, NoModel, NotFound, NotUnderstood, OutOfTokens, TooLarge
 from bot.media import key_for
-from bot.services import journal as recordings
+from bot.services import journal
 from bot.services import vision as service
 from bot.services.care import Sign
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
-from handlers import care, home, start
-from handlers.screen import Screen, button, replace, show
+from handlers import care, home, recordings, start
+from handlers.screen import Screen, button, conclude, replace, show
 from handlers.waiting import Waiting
 from prompts import replies
 from prompts import vision as prompts
@@ -38,9 +39,6 @@ from storage.vision import Proposal
 
 WORDS = replies.of("vision")
 HOUSE = replies.of("house")
-DOWNLOAD_LIMIT = 20 * 1024 * 1024
-"""Bytes a bot may download (Telegram limit on getFile)."""
-
 IN_A_ROW = 2
 """Section buttons side by side: with their mark they fit a phone's width."""
 
@@ -268,19 +266,15 @@ async def on_words(
     await vision.move(db, proposal.id, since=["drafting"], to="failed")
 
 
-@router.message(Waiting("vision"), F.voice | F.audio | F.video_note | F.video)
+@router.message(Waiting("vision"), recordings.ANY)
 async def on_recording(
     message: Message, waiting: dict[str, Any], user: Account, db: Transaction, work: Work, settings: Settings
 ) -> None:
     """Keep what the person says, write it down, and write the section from it."""
-    media = message.voice or message.audio or message.video_note or message.video
-    assert media is not None
     caption = (message.caption or "").replace("\0", "")
     if user.consented_at is None:
-        await care.speak_up(work, db, user, caption)
-        show(work, start.consent_screen(settings))
-        return
-    if (media.file_size or 0) > DOWNLOAD_LIMIT:
+        raise SkipHandler  # the yes was taken back meanwhile: the journal keeps the recording, and nobody listens
+    if recordings.too_large(message):
         show(work, Screen(text=WORDS("too_large"), rows=[_back()]))
         return
     section = await _awaited(waiting, db, work)
@@ -292,9 +286,9 @@ async def on_recording(
     payload = {
         "proposal": str(proposal.id),
         "key": _key(work),
-        "file": media.file_id,
-        "ending": _ending(message),
-        "type": "audio" if message.voice or message.audio else "video",
+        "file": recordings.of(message).file_id,
+        "ending": recordings.ending(message),
+        "type": recordings.kind(message),
     }
     work.start("vision.hear", payload, lane="vision")
 
@@ -311,16 +305,6 @@ async def _awaited(waiting: dict[str, Any], db: Transaction, work: Work) -> Sect
 def _is_urgent(sign: Sign | None) -> bool:
     """Whether the help lines stand alone until the person chooses to go on."""
     return sign is not None and sign.level == "immediate"
-
-
-def _ending(message: Message) -> str:
-    """The file name's ending by which a transcription service knows the container."""
-    if message.voice is not None:
-        return "ogg"
-    if message.audio is not None:
-        endings = {"audio/mp4": "m4a", "audio/x-m4a": "m4a", "audio/ogg": "ogg", "audio/wav": "wav"}
-        return endings.get(message.audio.mime_type or "", "mp3")
-    return "mp4"
 
 
 def _key(work: Work) -> str:
@@ -503,12 +487,12 @@ async def hear(job: Job, doors: Doors) -> None:
 
     async def store() -> float:
         sound = await doors.sent_files.fetch(job.payload["file"])
-        seconds = await asyncio.to_thread(recordings.measure, sound)
+        seconds = await asyncio.to_thread(journal.measure, sound)
         await doors.media.put(media_key, sound)
         return seconds
 
     async def measure() -> float:
-        return await asyncio.to_thread(recordings.measure, await doors.media.get(media_key))
+        return await asyncio.to_thread(journal.measure, await doors.media.get(media_key))
 
     try:
         seconds = await job.step("stored", store if "file" in job.payload else measure)
@@ -602,14 +586,14 @@ async def draft(job: Job, doors: Doors) -> None:
     async with job.finish() as db:
         if await vision.written(db, proposal.id, text=text, cut=cut):
             proposal = proposal.model_copy(update={"text": text, "cut": cut, "state": "proposed"})
-            replace(job, _proposal_screen(proposal, material), key=job.payload["key"])
+            conclude(job, _proposal_screen(proposal, material), key=job.payload["key"])
 
 
 async def _give_up(job: Job, proposal: Proposal, screen: Screen) -> None:
     """End without a text; what the person told stays."""
     async with job.finish() as db:
         await vision.move(db, proposal.id, since=["drafting"], to="failed")
-        replace(job, screen, key=job.payload["key"])
+        conclude(job, screen, key=job.payload["key"])
 
 
 def _trouble_screen(proposal: Proposal, section: Section, words: str, *more: InlineKeyboardButton) -> Screen:
@@ -644,7 +628,7 @@ async def draft_failed(job: Job, db: Transaction, error: Exception) -> None:
     if proposal is None or section is None:
         return
     await vision.move(db, proposal.id, since=["drafting"], to="failed")
-    replace(job, _trouble_screen(proposal, section, _why(error), *_balance(error)), key=job.payload["key"])
+    conclude(job, _trouble_screen(proposal, section, _why(error), *_balance(error)), key=job.payload["key"])
 
 
 async def _wait_again(db: Transaction, section: Section) -> None:

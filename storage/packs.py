@@ -44,11 +44,11 @@ class Credit(BaseModel):
 
 
 class RefundBegun(BaseModel):
-    """What became of asking for a refund: `tokens` of the payment, `free` ones before it was asked for."""
+    """What became of asking for a refund: `tokens` of the payment, bought and `unspent` ones before it."""
 
     outcome: Literal["begun", "spent", "refunding", "refunded", "unknown"]
     tokens: int
-    free: int
+    unspent: int
 
 
 class RefundTaken(BaseModel):
@@ -108,6 +108,11 @@ async def payments(transaction: Transaction, *, limit: int) -> list[Payment]:
     )
 
 
+async def returnable(transaction: Transaction) -> int:
+    """How many tokens the person could give back now: bought, unspent, not promised to a call under way."""
+    return int(await transaction.value("select coalesce(viva.returnable(auth.uid()), 0)"))
+
+
 async def credit_payment(
     transaction: Transaction, *, user_id: uuid.UUID, order_id: uuid.UUID | None, charge_id: str, stars: int
 ) -> Credit:
@@ -125,9 +130,9 @@ async def credit_payment(
 
 
 async def begin_refund(transaction: Transaction, *, user_id: uuid.UUID, payment_id: uuid.UUID) -> RefundBegun:
-    """Take a payment's tokens back, if the unspent balance covers them; the Stars come after (service only)."""
+    """Take a payment's tokens back, if as many bought ones are unspent; the Stars come after (service only)."""
     answer = await transaction.one(
-        RefundBegun, "select outcome, tokens, free from viva.begin_refund($1, $2)", user_id, payment_id
+        RefundBegun, "select outcome, tokens, unspent from viva.begin_refund($1, $2)", user_id, payment_id
     )
     assert answer is not None
     return answer

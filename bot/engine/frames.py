@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
+from typing import Any
 
 from aiogram import Bot
 from aiogram.exceptions import (
@@ -13,7 +16,15 @@ from aiogram.exceptions import (
     TelegramNotFound,
     TelegramRetryAfter,
 )
-from aiogram.methods import SendMessageDraft
+from aiogram.methods import AnswerPreCheckoutQuery, SendMessageDraft, TelegramMethod
+
+log = logging.getLogger(__name__)
+
+ANSWERS: dict[str, type[TelegramMethod[Any]]] = {"answerPreCheckoutQuery": AnswerPreCheckoutQuery}
+"""What Telegram waits for; a new kind of answer is added here."""
+
+ANSWER_SECONDS = 9.0
+"""Telegram waits ten seconds for the answer to a pre-checkout query."""
 
 FRAME_SECONDS = 0.6
 ACTION_SECONDS = 4.0
@@ -61,6 +72,27 @@ class TelegramFrames:
             self._next[chat_id, action] = time.monotonic() + error.retry_after
         except (TelegramAPIError, ClientDecodeError):
             pass
+
+    async def answer(self, method: str, payload: dict[str, Any]) -> None:
+        """Make the call, again where that may help, as long as Telegram waits."""
+        call = ANSWERS[method](**payload)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                while True:
+                    pause = 0.3
+                    try:
+                        await self._bot(call, request_timeout=3)
+                        return
+                    except TelegramRetryAfter as error:
+                        pause = error.retry_after
+                    except (TelegramBadRequest, TelegramForbiddenError, TelegramNotFound) as error:
+                        log.warning("Telegram refused an answer: %s", error.message[:100], extra={"method": method})
+                        return
+                    except (TelegramAPIError, ClientDecodeError):
+                        pass
+                    await asyncio.sleep(pause)
+        except TimeoutError:
+            log.warning("an answer was not given in time", extra={"method": method})
 
     def _due(self, chat_id: int, kind: str, seconds: float) -> bool:
         now = time.monotonic()

@@ -182,6 +182,9 @@ class Lanes:
             await self._park(head, claim, "unreadable", tell=False)
         except Exception as error:
             await self._failed(work, claim, error)
+        else:
+            for method, payload in work.answers:
+                await self._frames.answer(method, payload)
 
     async def _job(self, head: store.Head, claim: store.Claim) -> None:
         if head.name not in self._jobs or head.user_id is None:

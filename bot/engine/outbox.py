@@ -26,6 +26,7 @@ from aiogram.methods import (
     DeleteMessage,
     EditMessageReplyMarkup,
     EditMessageText,
+    SendInvoice,
     SendMessage,
     SendPhoto,
     SetMessageReaction,
@@ -48,7 +49,15 @@ CHATS_AT_ONCE = 32
 
 METHODS: dict[str, type[TelegramMethod[Any]]] = {
     method.__api_method__: method
-    for method in (DeleteMessage, EditMessageReplyMarkup, EditMessageText, SendMessage, SendPhoto, SetMessageReaction)
+    for method in (
+        DeleteMessage,
+        EditMessageReplyMarkup,
+        EditMessageText,
+        SendInvoice,
+        SendMessage,
+        SendPhoto,
+        SetMessageReaction,
+    )
 }
 """What VIVA sends. A new kind of message is added here."""
 

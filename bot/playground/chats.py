@@ -18,6 +18,7 @@ Json = dict[str, Any]
 
 DRAFT_SECONDS = 30
 ACTION_SECONDS = 5
+CHECKOUT_SECONDS = 10
 LARGEST_FILE = 50 * 1024 * 1024
 KEPT_EVENTS = 5_000
 NOT_SENT_UNLESS_ASKED = frozenset({"chat_member", "message_reaction", "message_reaction_count"})
@@ -98,6 +99,14 @@ class Draft:
 
 
 @dataclass
+class Checkout:
+    """A person about to pay, waiting for the bot's `answer` until `ends`, a Unix time."""
+
+    ends: float
+    answer: Json | None = None
+
+
+@dataclass
 class Chat:
     """One chat, private or group, with everything in it."""
 
@@ -135,6 +144,9 @@ class Chats:
         self.files: dict[str, StoredFile] = {}
         self.settings: Json = {}
         self.queries: dict[str, tuple[int, int]] = {}
+        self.invoices: dict[tuple[int, int], str] = {}
+        self.payments: dict[str, Json] = {}
+        self.checkouts: dict[str, Checkout] = {}
         self._paths: dict[str, StoredFile] = {}
         self._last = {"update": int(now()), "file": 0, "person": 700_000_000, "group": 1_000_000_000, "event": 0}
         self._changed = asyncio.Event()
@@ -276,6 +288,37 @@ class Chats:
         self._announce(chat, self._event_number(), event)
         self.touch()
 
+    # Stars: none is real here
+
+    def add_invoice(self, chat_id: int, message_id: int, payload: str) -> None:
+        """Remember what the bot's invoice carries and nobody sees."""
+        self._record({"do": "invoice", "chat": chat_id, "message_id": message_id, "payload": payload})
+
+    def open_checkout(self) -> str:
+        """The id of a new pre-checkout query; the bot has ten seconds to answer it."""
+        query_id = str(secrets.randbelow(2**62) + 2**60)
+        self.checkouts[query_id] = Checkout(self.now() + CHECKOUT_SECONDS)
+        return query_id
+
+    def answer_checkout(self, query_id: str, answer: Json) -> None:
+        """Keep the bot's answer for the person who waits; raises Refused for an unknown, answered or late one."""
+        checkout = self.checkouts.get(query_id)
+        if checkout is None or checkout.answer is not None or checkout.ends <= self.now():
+            raise bad_request("query is too old and response timeout expired or query ID is invalid")
+        checkout.answer = answer
+        self.touch()
+
+    def add_payment(self, person_id: int, *, stars: int, payload: str) -> str:
+        """The charge id of a new payment with test Stars."""
+        charge_id = "stx" + secrets.token_urlsafe(60)
+        payment = {"user": person_id, "stars": stars, "payload": payload, "date": int(self.now()), "refunded": None}
+        self._record({"do": "payment", "id": charge_id, "payment": payment})
+        return charge_id
+
+    def refund_payment(self, charge_id: str) -> None:
+        """Note that the test Stars of a payment went back."""
+        self._record({"do": "refund", "id": charge_id, "date": int(self.now())})
+
     # Events for the page
 
     def events_after(self, chat_id: int, number: int) -> list[tuple[int, Json]]:
@@ -365,7 +408,7 @@ class Chats:
     # Reset, journal and replay
 
     def reset(self) -> None:
-        """Empty every chat and forget files and pending updates; people, settings and counters stay."""
+        """Empty every chat and forget files and pending updates; people, settings, payments and counters stay."""
         records: list[Json] = [{"do": "person", "person": asdict(person)} for person in self.people.values()]
         for number, chat in self.chats.items():
             if not chat.private:
@@ -374,6 +417,7 @@ class Chats:
             # One past the last event: a page that saw all of them must still hear of the reset.
             records.append({**counted, "forgotten": chat.last_event + 1})
         records += [{"do": "set", "name": name, "value": value} for name, value in self.settings.items()]
+        records += [{"do": "payment", "id": name, "payment": payment} for name, payment in self.payments.items()]
         records.append({"do": "last", "last": self._last})
         fresh = self._path.with_suffix(".new")
         fresh.write_bytes(b"".join(_line(record) for record in records))
@@ -385,6 +429,7 @@ class Chats:
         self.files.clear()
         self._paths.clear()
         self.queries.clear()
+        self.invoices.clear()
         for record in records:
             self._apply(record)
         shutil.rmtree(self._blobs)
@@ -480,6 +525,15 @@ class Chats:
 
     def _apply_query(self, record: Json) -> None:
         self.queries[record["id"]] = (record["chat"], record["message_id"])
+
+    def _apply_invoice(self, record: Json) -> None:
+        self.invoices[record["chat"], record["message_id"]] = record["payload"]
+
+    def _apply_payment(self, record: Json) -> None:
+        self.payments[record["id"]] = record["payment"]
+
+    def _apply_refund(self, record: Json) -> None:
+        self.payments[record["id"]]["refunded"] = record["date"]
 
     def _apply_update(self, record: Json) -> None:
         number = record["update"]["update_id"]

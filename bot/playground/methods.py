@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from bot.playground import attachments, entities, markup
+from bot.playground import attachments, entities, markup, payments
 from bot.playground.chats import DRAFT_SECONDS, Chat, Chats, Draft, Json, Refused, bad_request
 from bot.playground.parameters import Parameters, Upload
 
@@ -62,6 +62,10 @@ class Methods:
             "unpinchatmessage": self.unpin_chat_message,
             "setmessagereaction": self.set_message_reaction,
             "answercallbackquery": self.answer_callback_query,
+            "sendinvoice": self.send_invoice,
+            "answerprecheckoutquery": self.answer_pre_checkout_query,
+            "refundstarpayment": self.refund_star_payment,
+            "getstartransactions": self.get_star_transactions,
             "getfile": self.get_file,
             "setmycommands": self.set_my_commands,
             "getmycommands": self.get_my_commands,
@@ -259,6 +263,47 @@ class Methods:
         answer: Json = {"show_alert": call.boolean("show_alert")}
         self._chats.answer_query(call.text("callback_query_id"), {**answer, "text": text} if text else answer)
         return True
+
+    # Stars
+
+    async def send_invoice(self, call: Parameters) -> Json:
+        """The invoice sent, in Stars; the first button under it pays."""
+        chat = self._chat_to_write_to(call)
+        invoice, payload = payments.read_invoice(call)
+        keyboard = payments.keyboard(markup.read(call.structure("reply_markup")), invoice["total_amount"])
+        message = self._send(chat, call, {"invoice": invoice, "reply_markup": keyboard})
+        self._chats.add_invoice(chat.described["id"], message["message_id"], payload)
+        return message
+
+    async def answer_pre_checkout_query(self, call: Parameters) -> bool:
+        """True once the person who pays has the answer; refused after ten seconds."""
+        self._chats.answer_checkout(call.text("pre_checkout_query_id"), payments.read_answer(call))
+        return True
+
+    async def refund_star_payment(self, call: Parameters) -> bool:
+        """True once the Stars are back, which the chat says as well; refused the second time."""
+        user_id, charge_id = call.integer("user_id"), call.text("telegram_payment_charge_id")
+        payment = self._chats.payments.get(charge_id)
+        if user_id not in self._chats.people:
+            raise bad_request("USER_ID_INVALID")
+        if payment is None or payment["user"] != user_id:
+            raise bad_request("CHARGE_NOT_FOUND")
+        if payment["refunded"] is not None:
+            raise bad_request("CHARGE_ALREADY_REFUNDED")
+        self._chats.refund_payment(charge_id)
+        said = {**payments.told(payment), "telegram_payment_charge_id": charge_id}
+        self._chats.add_update(
+            "message", self._chats.add_message(payment["user"], self._bot, {"refunded_payment": said})
+        )
+        return True
+
+    async def get_star_transactions(self, call: Parameters) -> Json:
+        """A page of at most 100 payments and refunds, oldest first."""
+        limit, offset = call.integer("limit"), call.integer("offset") or 0
+        if offset < 0 or not 1 <= (100 if limit is None else limit) <= 100:
+            raise bad_request("wrong limit or offset specified")
+        every = payments.transactions(self._chats)
+        return {"transactions": every[offset : offset + (100 if limit is None else limit)]}
 
     # Files
 

@@ -60,6 +60,7 @@ def add_routes(app: web.Application, server: TelegramServer) -> None:
             web.post(chat + "/uploads", page.send_upload),
             web.post(chat + "/callbacks", page.tap),
             web.post(chat + "/stop", page.stop_draft),
+            web.post(chat + "/payments", page.pay),
             web.post(chat + "/poll", page.send_poll),
             web.post(chat + "/location", page.send_location),
             web.post(chat + "/block", page.block),
@@ -184,6 +185,11 @@ class _Page:
         message_id = _number(body, "message_id")
         query_id = await self._server.tap_data(person, message_id, _text(body, "data"))
         return web.json_response({"callback_query_id": query_id})
+
+    async def pay(self, request: web.Request) -> web.StreamResponse:
+        person, body = self._person(request), await self._body(request)
+        message = await self._server.pay(person, _number(body, "message_id"))
+        return web.json_response({"message": message})
 
     async def stop_draft(self, request: web.Request) -> web.StreamResponse:
         person, body = self._person(request), await self._body(request)

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp import web
 
-from bot.playground import attachments, entities, markup, methods, pages, parameters
+from bot.playground import attachments, entities, markup, methods, pages, parameters, payments
 from bot.playground.chats import LARGEST_FILE, Chats, Json, Person, Refused, bad_request
 from bot.playground.parameters import Parameters
 
@@ -288,6 +288,49 @@ class TelegramServer:
             self.chats.hide_draft(person.id)
         chat = self.chats.chat(person.id).described
         self.chats.add_update("stopped_message_generation", {"chat": chat, "draft_id": draft_id})
+
+    async def pay(self, person: Person, message_id: int) -> Json:
+        """The successful_payment message of an invoice, paid with test Stars; raises Refused with the bot's reason."""
+        message = self._message(person, message_id)
+        payload = self.chats.invoices.get((person.id, message_id))
+        if payload is None:
+            raise bad_request("INVOICE_INVALID")
+        stars = message["invoice"]["total_amount"]
+        answer = await self.ask_to_pay(person, stars=stars, payload=payload)
+        if not answer["ok"]:
+            raise bad_request(answer["error_message"])
+        return await self.send_payment(person, stars=stars, payload=payload)
+
+    async def ask_to_pay(self, person: Person, *, stars: int, payload: str, currency: str = "XTR") -> Json:
+        """The bot's answer to a pre-checkout query; raises Refused when none comes in ten seconds.
+
+        With another price or payload than an invoice has, it is what Telegram itself would never send.
+        """
+        query_id = self.chats.open_checkout()
+        asked = {"currency": currency, "total_amount": stars, "invoice_payload": payload}
+        self.chats.add_update("pre_checkout_query", {"id": query_id, "from": person.as_user(), **asked})
+        checkout = self.chats.checkouts[query_id]
+        try:
+            while checkout.answer is None:
+                left = checkout.ends - self.chats.now()
+                if left <= 0:
+                    raise bad_request("BOT_PRECHECKOUT_TIMEOUT")
+                await self.chats.wait_for_change(left)
+            return checkout.answer
+        finally:
+            self.chats.checkouts.pop(query_id, None)
+
+    async def send_payment(self, person: Person, *, stars: int, payload: str) -> Json:
+        """The successful_payment message of a payment that went through."""
+        charge_id = self.chats.add_payment(person.id, stars=stars, payload=payload)
+        paid = {
+            **payments.told(self.chats.payments[charge_id]),
+            "telegram_payment_charge_id": charge_id,
+            "provider_payment_charge_id": "test-stars",
+        }
+        message = self.chats.add_message(person.id, person.as_user(), {"successful_payment": paid})
+        self.chats.add_update("message", message)
+        return message
 
     async def block(self, person: Person, *, blocked: bool = True) -> None:
         """Let the person block the bot, or unblock it with `blocked=False`."""

@@ -1,4 +1,4 @@
-"""The doors to the outside that a job may open: models, media, files that people sent."""
+"""The doors to the outside that a job may open: models, media, files that people sent, payments."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ class SentFiles(Protocol):
         """The bytes; raises bot.errors.TooLarge over the messenger's download limit, NotFound when it is gone."""
 
 
+class Payments(Protocol):
+    """Payments in Telegram Stars."""
+
+    async def give_back(self, *, telegram_id: int, charge_id: str) -> None:
+        """Return all Stars of a payment; one that was returned already is done.
+
+        Raises bot.errors.RefundRefused where that will never be, anything else where it may be later.
+        """
+
+
 @dataclass(frozen=True, kw_only=True)
 class Doors:
     """What the composition root opened for jobs; `context_tokens` is how much of a talk a model is given at most."""
@@ -23,4 +33,5 @@ class Doors:
     model: Model
     media: Media
     sent_files: SentFiles
+    payments: Payments
     context_tokens: int

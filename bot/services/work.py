@@ -34,6 +34,9 @@ class Frames(Protocol):
     async def action(self, chat_id: int, action: str) -> None:
         """Show a chat action such as "typing" for five seconds."""
 
+    async def answer(self, method: str, payload: dict[str, Any]) -> None:
+        """Make a call that Telegram waits seconds for; it is dropped when it cannot be made in time."""
+
 
 class Work:
     """One piece of work: collects what is to be sent and started until its one commit."""
@@ -43,6 +46,7 @@ class Work:
         self._fence = fence
         self._messages: list[store.NewMessage] = []
         self._jobs: list[store.NewWork] = []
+        self.answers: list[tuple[str, dict[str, Any]]] = []
         self._finished = False
 
     @property
@@ -65,6 +69,13 @@ class Work:
         self._messages.append(
             store.NewMessage(chat_id=chat_id or self.chat_id, method=method, payload=payload, key=key)
         )
+
+    def answer_at_once(self, method: str, payload: dict[str, Any]) -> None:
+        """Make a call right after the commit, past the outbox and its gates: for what Telegram waits seconds for.
+
+        A crash in between loses it, so nothing may depend on it that the person cannot do again.
+        """
+        self.answers.append((method, payload))
 
     def start(self, name: str, payload: dict[str, Any], *, lane: str, key: str | None = None) -> None:
         """Start a job once this work is committed.
@@ -99,9 +110,10 @@ class Work:
         )
 
     def forget_what_was_prepared(self) -> None:
-        """Drop messages and jobs collected so far, after a failed try."""
+        """Drop messages, jobs and answers collected so far, after a failed try."""
         self._messages.clear()
         self._jobs.clear()
+        self.answers.clear()
         self._finished = False
 
     async def commit(self, transaction: Transaction, *, state: str = "done", error: str | None = None) -> None:

@@ -5,14 +5,17 @@
 -- 'purchase' and 'refund' join the kinds that the ledger takes, whichever those are by now.
 do $$
 declare
-  definition text := (select pg_catalog.pg_get_constraintdef(oid) from pg_catalog.pg_constraint
-                       where conrelid = 'viva.ledger'::regclass and conname = 'ledger_kind_check');
-  kinds text[] := array(select distinct found[1] from pg_catalog.regexp_matches(definition, '''([a-z_]+)''', 'g') found);
+  rule record;
+  kinds text[];
 begin
+  select conname, pg_catalog.pg_get_constraintdef(oid) as definition into strict rule
+    from pg_catalog.pg_constraint
+   where conrelid = 'viva.ledger'::regclass and contype = 'c' and pg_catalog.pg_get_constraintdef(oid) like '%charge%';
+  kinds := array(select distinct m[1] from pg_catalog.regexp_matches(rule.definition, '''([a-z_]+)''', 'g') m);
   if not kinds @> array['purchase', 'refund'] then
     kinds := array(select distinct kind from unnest(kinds || array['purchase', 'refund']) kind order by kind);
-    alter table viva.ledger drop constraint ledger_kind_check;
-    execute format('alter table viva.ledger add constraint ledger_kind_check check (kind = any (%L::text[]))', kinds);
+    execute format('alter table viva.ledger drop constraint %I', rule.conname);
+    execute format('alter table viva.ledger add constraint %I check (kind = any (%L::text[]))', rule.conname, kinds);
   end if;
 end $$;
 
@@ -115,28 +118,41 @@ declare
   taken bigint := least(p_tokens, coalesce(free, 0));
 begin
   if taken > 0 then
-    insert into viva.ledger (user_id, kind, amount, reference) values (p_user, 'refund', -taken, p_reference);
+    insert into viva.ledger (user_id, kind, amount, reference, takes_back)
+      values (p_user, 'refund', -taken, p_reference,
+              (select l.id from viva.ledger l where l.reference = 'stars:' || p_charge));
     update viva.wallets set balance = balance - taken, updated_at = pg_catalog.now() where user_id = p_user;
     perform viva.sync_profile(p_user);
   end if;
   return taken;
 end $$;
 
+-- How many tokens the person may give back: bought, unspent, and not promised to a call under way, which may take
+-- what was bought as well. Tokens that were a gift pay for no refund.
+create function viva.returnable(p_user uuid) returns bigint
+language sql stable set search_path = '' as $$
+  select least(w.balance - w.held,
+               (select coalesce(sum(g.left_tokens), 0) from viva.grants g
+                 where g.user_id = p_user and g.kind = 'purchase'))::bigint
+    from viva.wallets w where w.user_id = p_user
+$$;
+
 -- Begins a refund: the tokens go at once, so that they cannot be spent while Telegram is asked. `outcome` is
--- 'begun'; 'spent' when the unspent balance does not cover them, and nothing happens; 'refunding' or 'refunded' where
+-- 'begun'; 'spent' when fewer than its tokens are `unspent`, and nothing happens; 'refunding' or 'refunded' where
 -- that is so already; 'unknown' when no such payment is this person's.
-create function viva.begin_refund(p_user uuid, p_payment uuid, out outcome text, out tokens bigint, out free bigint)
+create function viva.begin_refund(p_user uuid, p_payment uuid, out outcome text, out tokens bigint, out unspent bigint)
 language plpgsql set search_path = '' as $$
 declare
   payment viva.payments;
 begin
   select * into payment from viva.payments p where p.id = p_payment and p.user_id = p_user for update;
   tokens := coalesce(payment.tokens, 0);
-  select w.balance - w.held into free from viva.wallets w where w.user_id = p_user for update;
+  perform 1 from viva.wallets w where w.user_id = p_user for update;
+  unspent := coalesce(viva.returnable(p_user), 0);
   outcome := case
     when payment.id is null then 'unknown'
     when payment.state <> 'paid' then payment.state
-    when free < payment.tokens then 'spent'
+    when unspent < payment.tokens then 'spent'
     else 'begun' end;
   if outcome <> 'begun' then
     return;

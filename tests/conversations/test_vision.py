@@ -566,3 +566,13 @@ async def test_a_proposal_waits_until_the_person_comes_back(viva: Viva) -> None:
     assert PRESENT in ada.screen.text
     await ada.tap("Keep")
     assert (await _visions(viva, ada))[0]["home"] == PRESENT
+
+
+async def test_the_draft_being_written_makes_way_for_the_proposal(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    viva.model.pace = 0.02
+    await _drafted(ada)
+    assert ada.drafts, "the writing was not shown"
+    assert viva.telegram.chats.draft(ada.id) is None
+    assert PRESENT in ada.screen.text
+    assert not any("writing" in text.lower() and PRESENT not in text for text in ada.messages[-1:])

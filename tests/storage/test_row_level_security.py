@@ -83,9 +83,25 @@ SHOWN: dict[str, tuple[str, str]] = {
         "insert into viva.ledger (user_id, kind, amount, reference) values ('{user}', 'admin', 5, 'gift:{number}')",
         "amount",
     ),
+    "viva.grants": (
+        "with entry as (insert into viva.ledger (user_id, kind, amount, reference)"
+        " values ('{user}', 'charge', -1, 'spent:{number}') returning id, user_id)"
+        " insert into viva.grants (user_id, kind, amount, left_tokens, ledger_id)"
+        " select user_id, 'admin', 5, 5, id from entry",
+        "left_tokens",
+    ),
     "viva.holds": (
         "insert into viva.holds (id, user_id, step, action_type, model, tokens)"
         " values (gen_random_uuid(), '{user}', 'call', 'chat_conversation', 'stand-in', 7)",
+        "tokens",
+    ),
+    "viva.orders": (
+        "insert into viva.orders (user_id, pack_id, tokens, stars) values ('{user}', 'small', 5, 250)",
+        "stars",
+    ),
+    "viva.payments": (
+        "insert into viva.payments (telegram_payment_charge_id, user_id, stars, tokens)"
+        " values ('charge-{number}', '{user}', 250, 5)",
         "tokens",
     ),
 }
@@ -416,6 +432,8 @@ async def test_a_profile_version_may_lean_on_ones_own(people: TwoPeople) -> None
         "viva.delete_user('{user}')",
         "viva.arrive({telegram_id}, {telegram_id}, 'Eve', 'en', 1000000)",
         "viva.grant_tokens('{user}', 1000000, 'admin', 'mine', null)",
+        "viva.adjust('{user}', 1000000, 'mine', 'for nothing')",
+        "viva.drip('{user}', 1000000, 1, now() + interval '1 year')",
         "viva.protect('public.user_profiles')",
         "viva.erase('{user}', {telegram_id}, 0)",
     ],

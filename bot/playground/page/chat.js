@@ -2,7 +2,7 @@
 //
 // Everything that a person, the bot or a model wrote reaches the page as text nodes; nothing is parsed as HTML.
 // Imports go down only: chat > people > events > composer, attachments > recording > sending > messages >
-// keyboards, drafts, header > scrolling, media, formatting > server, state > tools.
+// keyboards, drafts, header > payments, scrolling, media, formatting > server, state > tools.
 
 import { setUpAttachments } from "./attachments.js";
 import { replyTo, setUpComposer } from "./composer.js";
@@ -11,6 +11,7 @@ import { notice, refreshBot } from "./header.js";
 import { setUpPictures } from "./media.js";
 import { confirmed, setUpMenu } from "./menus.js";
 import { goTo, remove } from "./messages.js";
+import { setUpPayments } from "./payments.js";
 import { addPerson, openChat, showPeople } from "./people.js";
 import { setUpRecording } from "./recording.js";
 import { watchScrolling } from "./scrolling.js";
@@ -103,6 +104,7 @@ setUpComposer();
 setUpAttachments();
 setUpRecording();
 setUpPictures();
+setUpPayments();
 setUpConversation();
 watchScrolling();
 addEventListener("online", () => chat && connect());

@@ -1,6 +1,7 @@
 // The buttons under messages, and what becomes of a tap.
 
 import { link } from "./formatting.js";
+import { pay } from "./payments.js";
 import { post, problemWords } from "./server.js";
 import { bot, chat, chatPath } from "./state.js";
 import { copy, find, icon, make, toast } from "./tools.js";
@@ -35,9 +36,10 @@ function inlineKey(message, button) {
     node.dataset.tap = tapKey(message.message_id, button.callback_data);
     showWaiting(node, chat.taps.has(node.dataset.tap));
     node.addEventListener("click", () => tap(message, button));
+  } else if (button.pay) {
+    node.addEventListener("click", () => pay(message));
   } else {
-    const words = button.pay ? "Payments cannot be tried in the playground." : "The playground cannot open this kind of button.";
-    node.addEventListener("click", () => toast(words));
+    node.addEventListener("click", () => toast("The playground cannot open this kind of button."));
   }
   return node;
 }

@@ -1,0 +1,65 @@
+"""What the person's calls used: one by one, and by day."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+
+from pydantic import BaseModel
+
+from storage.database import Transaction
+
+
+class Call(BaseModel):
+    """One call: what for, by which model, tokens in and out and charged, cost in US cents."""
+
+    action_type: str
+    model_used: str
+    tokens_used: int
+    input_tokens: int
+    output_tokens: int
+    cost_estimate: Decimal
+    success: bool
+    created_at: datetime
+
+
+async def count(transaction: Transaction) -> int:
+    """How many calls were made for the person who is acting."""
+    return int(await transaction.value("select count(*) from token_usage"))
+
+
+async def calls(transaction: Transaction, *, skip: int, limit: int) -> list[Call]:
+    """The person's calls, newest first."""
+    return await transaction.many(
+        Call,
+        """
+        select action_type, model_used, tokens_used, coalesce(input_tokens, 0) as input_tokens,
+               coalesce(output_tokens, 0) as output_tokens, cost_estimate, success, created_at
+          from token_usage order by created_at desc, id offset $1 limit $2
+        """,
+        skip,
+        limit,
+    )
+
+
+class DayUse(BaseModel):
+    """The tokens one kind of call used on one day."""
+
+    day: date
+    action_type: str
+    tokens: int
+
+
+async def by_day(transaction: Transaction, *, since: date, time_zone: str) -> list[DayUse]:
+    """The person's use from the day `since` on, by day (of an IANA time zone) and kind; unused days are left out."""
+    return await transaction.many(
+        DayUse,
+        """
+        select (created_at at time zone $2)::date as day, action_type, sum(tokens_used) as tokens
+          from token_usage
+         where created_at >= $1::date::timestamp at time zone $2 and tokens_used > 0
+         group by 1, 2 order by 1, 2
+        """,
+        since,
+        time_zone,
+    )

@@ -1,0 +1,412 @@
+"""Lanes: whatever happens to processes and connections, work is done once, in order, and never left standing."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from bot.engine import lanes as engine
+from bot.errors import NotUnderstood
+from bot.services.doors import Doors
+from bot.services.work import Job, Work
+from storage import people
+from storage.database import Fenced, Transaction
+from tests.conftest import DatabaseUrls
+from tests.engine.crew import Crew, break_connections, crew_on, job, update
+from tests.world import Viva
+
+
+@pytest.fixture
+async def crew(database_urls: DatabaseUrls) -> AsyncIterator[Crew]:
+    """A crew without anybody in it yet."""
+    async with crew_on(database_urls) as found:
+        yield found
+
+
+async def nothing_claimed(crew: Crew) -> None:
+    """Whoever is alive, no lane is held by somebody who does not work it: an empty lane has no row."""
+    await crew.until("select 1 where not exists (select from viva.lanes)")
+
+
+# ---------------------------------------------------------------------------------- once, in order
+
+
+async def test_of_many_processes_killed_in_the_middle_nothing_is_lost_doubled_or_out_of_order(crew: Crew) -> None:
+    chance = random.Random(7)
+    numbers = range(40)
+    names = [f"chat:{n}" for n in range(6)]
+    workers = [await crew.hire(), await crew.hire()]
+    kills = 0
+    for number in numbers:
+        await crew.give(*(update(number, lane=lane) for lane in names))
+        await crew.give(update(number, lane=names[0]))  # what comes again falls on its key
+        if number % 8 == 3:
+            await asyncio.sleep(chance.random() / 20)
+            victim = workers.pop(chance.randrange(len(workers)))
+            crew.workers.remove(victim)
+            await victim.die()
+            workers.append(await crew.hire())
+            kills += 1
+    await crew.done()
+    assert await crew.effects() == {lane: list(numbers) for lane in names}
+    assert kills == 5
+    await nothing_claimed(crew)
+
+
+async def test_when_every_connection_breaks_again_and_again_nothing_is_lost_doubled_or_out_of_order(crew: Crew) -> None:
+    await crew.hire()
+    names = [f"chat:{n}" for n in range(4)]
+    for number in range(30):
+        await crew.give(*(update(number, lane=lane) for lane in names))
+        if number % 10 == 5:
+            await break_connections(crew.urls)
+            await crew.database._pool.expire_connections()
+    await crew.done()
+    assert await crew.effects() == {lane: list(range(30)) for lane in names}
+    await nothing_claimed(crew)
+
+
+async def test_work_put_in_by_many_at_once_is_worked_in_the_order_of_the_commits(crew: Crew) -> None:
+    await crew.hire()
+    committed: list[int] = []
+
+    async def put(number: int) -> None:
+        await crew.give(update(number))
+        committed.append(number)
+
+    await asyncio.gather(*(put(number) for number in range(20)))
+    await crew.done()
+    assert sorted((await crew.effects())["chat:1"]) == sorted(committed)
+    order = await crew.rows("select (key) from viva.work order by id")
+    assert [int(re.findall(r"\d+", row["key"])[-1]) for row in order] == (await crew.effects())["chat:1"]
+
+
+async def test_work_that_is_due_later_holds_its_own_lane_and_no_other(crew: Crew) -> None:
+    await crew.hire()
+    await crew.give(update(1, delay=3600), update(2), update(1, lane="chat:2"))
+    await crew.until("select 1 from public.effects where lane = 'chat:2'")
+    assert await crew.effects() == {"chat:2": [1]}
+    assert (await crew.rows("select claimed_by from viva.lanes"))[0]["claimed_by"] is None
+    await crew.done(hurry=True)
+    assert (await crew.effects())["chat:1"] == [1, 2]
+
+
+# -------------------------------------------------------------------------------------- failures
+
+
+async def test_a_failed_try_is_made_again_before_anything_behind_it(crew: Crew) -> None:
+    tries = 0
+
+    async def fail_twice(work: Work) -> None:
+        nonlocal tries
+        if work.head.payload["number"] == 2:
+            tries += 1
+            if tries < 3:
+                raise ValueError("a fault")
+
+    crew.before = fail_twice
+    await crew.hire()
+    await crew.give(*(update(number) for number in (1, 2, 3)), update(1, lane="chat:2"))
+    await crew.done(hurry=True)
+    assert await crew.effects() == {"chat:1": [1, 2, 3], "chat:2": [1]}
+    assert tries == 3
+
+
+async def test_an_update_that_always_fails_is_parked_its_person_told_and_the_next_one_worked(crew: Crew) -> None:
+    await crew.person(700)
+
+    async def fail(work: Work) -> None:
+        if work.head.payload["number"] == 1:
+            raise ValueError("a fault")
+
+    crew.before = fail
+    await crew.hire()
+    await crew.give(*(update(number, lane="chat:700", chat_id=700, telegram_id=700) for number in (1, 2)))
+    await crew.done(hurry=True)
+    assert await crew.effects() == {"chat:700": [2]}
+    parked = await crew.rows("select payload, error from viva.work where state = 'parked'")
+    assert [row["error"] for row in parked] == ["ValueError"]
+    assert [row["payload"] for row in await crew.rows("select payload from viva.outbox")] == [{"text": "sorry"}]
+    await nothing_claimed(crew)
+
+
+async def test_an_update_that_nobody_can_read_is_parked_at_once_and_nobody_told(crew: Crew) -> None:
+    await crew.person(700)
+
+    async def read(work: Work) -> None:
+        if work.head.payload["number"] == 1:
+            raise engine.Unreadable
+
+    crew.before = read
+    await crew.hire()
+    await crew.give(*(update(number, lane="chat:700", chat_id=700, telegram_id=700) for number in (1, 2)))
+    await crew.done()
+    assert await crew.effects() == {"chat:700": [2]}
+    assert (await crew.rows("select attempts from viva.work where state = 'parked'"))[0]["attempts"] == 0
+    assert await crew.rows("select 1 from viva.outbox") == []
+
+
+async def test_work_that_ends_its_process_each_time_is_parked_and_the_next_one_worked(crew: Crew) -> None:
+    poison = asyncio.Event()
+
+    async def swallow(work: Work) -> None:
+        if work.head.payload["number"] == 1:
+            poison.set()
+            await asyncio.Event().wait()
+
+    crew.before = swallow
+    await crew.give(update(1), update(2))
+    for _ in range(engine.GIVE_UP_AFTER):
+        poison.clear()
+        victim = await crew.hire()
+        await poison.wait()
+        crew.workers.remove(victim)
+        await victim.die()
+    await crew.hire()
+    await crew.done()
+    assert await crew.effects() == {"chat:1": [2]}
+
+
+async def test_a_job_whose_giving_up_fails_too_is_parked_and_the_next_one_done(crew: Crew) -> None:
+    await crew.person(700)
+
+    async def run(job: Job, doors: Doors) -> None:
+        if job.payload.get("fails"):
+            raise NotUnderstood("this cannot be done")
+        async with job.finish() as transaction:
+            await transaction.execute("insert into public.effects (lane, number) values ('done', 1)")
+
+    async def give_up(job: Job, transaction: Transaction, error: Exception) -> None:
+        raise KeyError("a fault of ours")
+
+    crew.jobs["task"] = (run, give_up)
+    await crew.hire()
+    await crew.give(job("task", fails=True), job("task"))
+    await crew.done(hurry=True)
+    assert await crew.effects() == {"done": [1]}
+    assert len(await crew.rows("select 1 from viva.work where state = 'parked'")) == 1
+    await nothing_claimed(crew)
+
+
+async def test_a_statement_that_can_never_go_through_counts_as_a_try_and_is_not_repeated_for_ever(crew: Crew) -> None:
+    async def wrong(work: Work) -> None:
+        if work.head.payload["number"] == 1:
+            async with crew.service.transaction() as transaction:
+                await transaction.value("select $1::integer", 2**40)
+
+    crew.before = wrong
+    await crew.hire()
+    await crew.give(update(1), update(2))
+    await crew.done(hurry=True)
+    assert await crew.effects() == {"chat:1": [2]}
+
+
+# ------------------------------------------------------------------------------ taken over, stopped
+
+
+class Made(BaseModel):
+    """What a step made."""
+
+    number: int
+
+
+async def test_a_process_that_was_declared_dead_cannot_commit_and_its_work_is_done_once(crew: Crew) -> None:
+    await crew.person(700)
+    frozen, thaw, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    fenced: list[str] = []
+    first = True
+
+    async def run(job: Job, doors: Doors) -> None:
+        nonlocal first
+        slow, first = first, False
+        if slow:
+            frozen.set()
+            await thaw.wait()
+        try:
+            await job.step("made", lambda: made(1 if slow else 2))
+            async with job.finish() as transaction:
+                await transaction.execute("insert into public.effects (lane, number) values ('done', 1)")
+        except Fenced:
+            fenced.append("slow" if slow else "quick")
+            raise
+        finally:
+            if slow:
+                ended.set()
+
+    async def made(number: int) -> dict[str, int]:
+        return {"number": number}
+
+    crew.jobs["task"] = (run, never)
+    slow_one = await crew.hire()
+    await crew.give(job("task"))
+    await frozen.wait()
+    # The others have not seen it for 30 seconds ...
+    await crew.rows("delete from viva.processes where id = $1", slow_one.process.id)
+    await crew.hire()
+    await crew.done()
+    # ... and then it wakes up and goes on.
+    thaw.set()
+    await ended.wait()
+    assert fenced == ["slow"]
+    assert await crew.effects() == {"done": [1]}
+    await nothing_claimed(crew)
+
+
+async def never(job: Job, transaction: Transaction, error: Exception) -> None:
+    raise AssertionError("nobody gave up")
+
+
+async def test_a_process_that_hangs_inside_a_transaction_does_not_keep_its_locks(crew: Crew) -> None:
+    await crew.give(update(1))
+    async with crew.database._pool.acquire() as connection:
+        await connection.execute(crew.service._begin)
+        limit = await connection.fetchval("show idle_in_transaction_session_timeout")
+        await connection.execute("rollback")
+    assert limit == "30s"
+    await crew.hire()
+    await crew.done()
+
+
+async def test_a_person_who_erases_everything_leaves_nothing_behind_of_what_is_running(crew: Crew) -> None:
+    user_id = await crew.person(700)
+    running, go_on = asyncio.Event(), asyncio.Event()
+    ended: list[str] = []
+
+    async def run(job: Job, doors: Doors) -> None:
+        running.set()
+        await go_on.wait()
+        try:
+            await job.step("made", nothing)
+        except Fenced:
+            ended.append("fenced")
+            raise
+
+    async def nothing() -> dict[str, int]:
+        return {}
+
+    async def erase(job: Job, doors: Doors) -> None:
+        async with job.finish() as transaction:
+            await transaction.become_service()
+            await engine.store.erase(transaction, user_id=job.user_id, chat_id=job.chat_id, work_id=job.head.id)
+
+    crew.jobs |= {"task": (run, never), "erase": (erase, never)}
+    await crew.hire()
+    await crew.give(job("task"), update(1, lane="chat:700", chat_id=700, telegram_id=700))
+    await running.wait()
+    await crew.give(job("erase", lane="erase:1"), job("erase", lane="erase:2"))
+    await crew.until("select 1 where not exists (select from viva.telegram_accounts)")
+    go_on.set()
+    await crew.done()
+    await nothing_claimed(crew)
+    assert ended == ["fenced"]
+    assert await crew.rows("select 1 from viva.work where chat_id = 700 or telegram_id = 700 or lane like '%700'") == []
+    assert await crew.rows("select 1 from viva.wallets where user_id = $1", user_id) == []
+    # The update's key stays, so that Telegram cannot bring it again.
+    assert await crew.give(update(1, lane="chat:700", chat_id=700, telegram_id=700)) == 0
+
+
+async def test_erasing_while_the_person_s_own_updates_run_never_ends_in_a_standstill(crew: Crew) -> None:
+    numbers = itertools.count(1)
+
+    async def erase(job: Job, doors: Doors) -> None:
+        async with job.finish() as transaction:
+            await transaction.become_service()
+            await engine.store.erase(transaction, user_id=job.user_id, chat_id=job.chat_id, work_id=job.head.id)
+
+    async def run(job: Job, doors: Doors) -> None:
+        async with job.finish() as transaction:
+            await transaction.execute("insert into journal_entries (content) values ('a day')")
+            await people.wait_for(transaction, None)
+
+    async def give_up(job: Job, transaction: Transaction, error: Exception) -> None:
+        pass
+
+    crew.jobs |= {"write": (run, give_up), "erase": (erase, give_up)}
+    await crew.hire()
+    await crew.hire()
+    for _ in range(6):
+        await crew.person(700)
+        work = [job("write", lane=f"talk{next(numbers)}:700") for _ in range(4)]
+        await crew.give(*work[:2], job("erase", lane="erase:1"), *work[2:], job("erase", lane="erase:2"))
+        await crew.done(hurry=True)
+    await nothing_claimed(crew)
+
+
+async def test_sigterm_gives_running_work_time_and_leaves_the_rest_to_the_next_process(crew: Crew) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(work: Work) -> None:
+        begun.set()
+        await go_on.wait()
+
+    crew.before = slow
+    worker = await crew.hire()
+    await crew.give(update(1), update(2))
+    await begun.wait()
+    crew.workers.remove(worker)
+    leaving = asyncio.create_task(worker.stop())
+    await asyncio.sleep(0)
+    go_on.set()
+    await leaving
+    assert await crew.effects() == {"chat:1": [1]}
+    assert await crew.rows("select claimed_by from viva.lanes where claimed_by is not null") == []
+    await crew.hire()
+    await crew.done()
+    assert await crew.effects() == {"chat:1": [1, 2]}
+
+
+async def test_work_cut_short_by_leaving_is_given_back_and_does_not_count_as_a_try(crew: Crew) -> None:
+    begun = asyncio.Event()
+
+    async def endless(work: Work) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    crew.before = endless
+    worker = await crew.hire()
+    await crew.give(update(1))
+    await begun.wait()
+    await worker.lanes.drain(seconds=0)
+    assert (await crew.rows("select claimed_by, fence from viva.lanes"))[0] == {"claimed_by": None, "fence": None}
+    assert (await crew.rows("select attempts from viva.work"))[0]["attempts"] == 0
+    crew.before = None
+    await crew.done()
+
+
+# ---------------------------------------------------------------------------- through the front door
+
+
+async def test_cancel_goes_around_an_answer_that_is_being_written(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    viva.model.hold(after=3)
+    await ada.send_without_waiting("Tell me of the sea.")
+    await viva.model.held()
+    await ada.send_without_waiting("/cancel")
+    await viva.model.left()
+    viva.model.release()
+    await viva.quiet()
+    usage = await viva.rows(ada, "select tokens_used, input_tokens, output_tokens, metadata from token_usage")
+    assert len(usage) == 1
+    assert usage[0]["metadata"]["usage_from"] == "local_count" and usage[0]["output_tokens"] > 0
+    assert usage[0]["tokens_used"] == usage[0]["input_tokens"] + usage[0]["output_tokens"]
+    assert viva.model.abandoned == 1
+
+
+async def test_handlers_of_one_chat_run_one_at_a_time_and_chats_side_by_side(viva: Viva) -> None:
+    people_here = [await viva.onboarded(name) for name in ("Ada", "Ben", "Cleo")]
+    for number in range(8):
+        for person in people_here:
+            await viva.telegram.send_text(person.account, f"This is number {number}.")
+    await viva.quiet()
+    for person in people_here:
+        rows: list[dict[str, Any]] = await viva.rows(
+            person, "select message from ai_conversations where role = 'user' order by created_at"
+        )
+        assert [row["message"] for row in rows] == [f"This is number {number}." for number in range(8)]

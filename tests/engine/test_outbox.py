@@ -1,0 +1,328 @@
+"""The outbox: messages reach Telegram in order per chat, once as far as can be known, and nothing stands in the way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from bot.playground.house import TOKEN
+from bot.playground.telegram import TelegramServer
+from storage import outbox
+from storage.database import DatabaseUnavailable, Fenced
+from storage.work import NewMessage
+from tests.conftest import DatabaseUrls
+from tests.engine.crew import Crew, break_connections, crew_on
+from tests.world import Someone, Viva
+
+
+@pytest.fixture
+async def crew(database_urls: DatabaseUrls) -> AsyncIterator[Crew]:
+    """A database without anybody who sends."""
+    async with crew_on(database_urls) as found:
+        yield found
+
+
+@pytest.fixture
+async def ada(viva: Viva) -> Someone:
+    """Somebody at home."""
+    return await viva.onboarded()
+
+
+def text(words: str, *, to: Someone, key: str | None = None) -> NewMessage:
+    """A message of these words."""
+    return NewMessage(chat_id=to.id, method="sendMessage", payload={"text": words}, key=key)
+
+
+def edit(words: str, *, of: str, to: Someone) -> NewMessage:
+    """The message that was sent under a key, changed to these words."""
+    return NewMessage(chat_id=to.id, method="editMessageText", payload={"text": words, "message_id": {"sent_as": of}})
+
+
+async def post(viva: Viva, *messages: NewMessage) -> None:
+    """Put messages in line, in one commit."""
+    async with viva.database.as_service().transaction() as transaction:
+        await outbox.post(transaction, messages)
+
+
+async def newest(viva: Viva, count: int) -> list[dict[str, Any]]:
+    """The latest rows of the outbox, oldest first."""
+    rows = await viva.service_rows("select * from viva.outbox order by id desc limit $1", count)
+    return rows[::-1]
+
+
+def told(person: Someone, before: int) -> list[str]:
+    """What the bot said since it had said so many things."""
+    return person.messages[before:]
+
+
+# ----------------------------------------------------------------------------------------- in order
+
+
+async def test_after_a_flood_answer_the_chat_waits_with_all_that_follows_and_other_chats_do_not(
+    viva: Viva, ada: Someone
+) -> None:
+    ben = await viva.onboarded("Ben")
+    before, before_ben = len(ada.messages), len(ben.messages)
+    viva.telegram.fail_next("sendMessage", 429, "Too Many Requests: retry after 1", retry_after=1)
+    await post(viva, *(text(f"{number}", to=ada) for number in range(4)))
+    await ada.wait(lambda: not viva.telegram._faults)
+    await post(viva, text("at once", to=ben))
+    await ben.wait(lambda: told(ben, before_ben) == ["at once"])
+    assert told(ada, before) == []
+    await viva.quiet()
+    assert told(ada, before) == ["0", "1", "2", "3"]
+
+
+async def test_a_failure_of_telegram_s_is_tried_again_in_order(viva: Viva, ada: Someone) -> None:
+    before = len(ada.messages)
+    viva.telegram.fail_next("sendMessage", 500, "Internal Server Error")
+    await post(viva, *(text(f"{number}", to=ada) for number in range(3)))
+    await viva.quiet()
+    assert told(ada, before) == ["0", "1", "2"]
+
+
+async def test_a_message_that_is_refused_or_cannot_be_built_does_not_hold_up_the_next_and_keeps_no_words(
+    viva: Viva, ada: Someone
+) -> None:
+    before = len(ada.messages)
+    viva.telegram.fail_next("sendMessage", 400, "Bad Request: can't parse entities")
+    viva.telegram.fail_next("sendMessage", 413, "Request Entity Too Large")
+    unknown = NewMessage(chat_id=ada.id, method="sendNobodyKnowsWhat", payload={"text": "secret"})
+    await post(viva, text("secret", to=ada), text("secret", to=ada), unknown, text("the next", to=ada))
+    await viva.quiet()
+    assert told(ada, before) == ["the next"]
+    rows = await newest(viva, 4)
+    assert [row["state"] for row in rows] == ["failed", "failed", "failed", "sent"]
+    assert [row["payload"] for row in rows] == [{}, {}, {}, {}]
+
+
+async def test_whoever_blocked_viva_is_noted_and_not_waited_for(viva: Viva, ada: Someone) -> None:
+    await viva.telegram.block(ada.account)
+    await viva.quiet()
+    await post(viva, text("hello?", to=ada))
+    await viva.quiet()
+    assert (await newest(viva, 1))[0]["error"] == "blocked"
+    assert (await viva.service_rows("select blocked_at from viva.telegram_accounts"))[0]["blocked_at"] is not None
+
+
+async def test_a_key_is_sent_once(viva: Viva, ada: Someone) -> None:
+    before = len(ada.messages)
+    await post(viva, text("once", to=ada, key="k"), text("once", to=ada, key="k"))
+    await post(viva, text("once", to=ada, key="k"))
+    await viva.quiet()
+    assert told(ada, before) == ["once"]
+
+
+# ------------------------------------------------------------------------------- of unknown arrival
+
+
+async def test_a_message_that_arrived_though_its_answer_did_not_is_not_sent_again_unasked(
+    viva: Viva, ada: Someone
+) -> None:
+    before = len(ada.messages)
+    viva.telegram.cut_next("sendMessage", done_first=True)
+    await post(viva, text("the answer", to=ada), text("the next", to=ada))
+    await viva.quiet()
+    assert told(ada, before)[:2] == ["the answer", "the next"]
+    assert len(ada.screen.buttons) == 1  # asks whether to show it again
+    assert [row["state"] for row in await newest(viva, 3)] == ["unknown", "sent", "sent"]
+
+
+async def test_a_message_that_got_lost_on_the_way_is_shown_when_the_person_asks_for_it(
+    viva: Viva, ada: Someone
+) -> None:
+    before = len(ada.messages)
+    viva.telegram.cut_next("sendMessage", done_first=False)
+    await post(viva, text("the answer", to=ada))
+    await viva.quiet()
+    assert "the answer" not in told(ada, before) and len(ada.screen.buttons) == 1
+    await ada.tap(ada.screen.buttons[0])
+    assert told(ada, before)[-1] == "the answer"
+    await ada.tap_data(
+        ada.screens[-2].data(ada.screens[-2].buttons[0]), message_id=ada.screens[-2].message["message_id"]
+    )
+    assert told(ada, before).count("the answer") == 1
+
+
+async def test_nobody_is_asked_about_the_question_itself(viva: Viva, ada: Someone) -> None:
+    viva.telegram.cut_next("sendMessage", done_first=False, times=2)
+    await post(viva, text("the answer", to=ada))
+    await viva.quiet()
+    assert [row["state"] for row in await newest(viva, 2)] == ["unknown", "unknown"]
+
+
+async def test_a_gateway_that_gives_up_waiting_leaves_the_arrival_unknown(viva: Viva, ada: Someone) -> None:
+    viva.telegram.fail_next("sendMessage", 504, "Gateway Timeout")
+    await post(viva, text("the answer", to=ada))
+    await viva.quiet()
+    assert (await newest(viva, 2))[0]["state"] == "unknown"
+
+
+async def test_an_edit_without_an_answer_is_made_again_as_that_changes_nothing(viva: Viva, ada: Someone) -> None:
+    await post(viva, text("first", to=ada, key="k"))
+    await viva.quiet()
+    viva.telegram.cut_next("editMessageText", done_first=True)
+    await post(viva, edit("second", of="k", to=ada))
+    await viva.quiet()
+    assert ada.messages[-1] == "second"
+    assert (await newest(viva, 1))[0]["error"] == "not modified"
+
+
+async def test_where_no_connection_stood_the_message_was_never_sent_and_is_tried_again(
+    viva: Viva, ada: Someone
+) -> None:
+    port, folder = viva.telegram.port, viva.settings.viva_home.parent / "telegram"
+    before = len(ada.messages)
+    await viva.telegram.stop()
+    await post(viva, text("the answer", to=ada))
+    for _ in range(500):
+        if (await newest(viva, 1))[0]["error"] == "unreached":
+            break
+        await asyncio.sleep(0.02)
+    viva.telegram = TelegramServer(folder, token=TOKEN, model_label="stand-in")
+    await viva.telegram.start(port=port)
+    assert viva.telegram.port == port
+    await viva.quiet()
+    assert told(ada, before) == ["the answer"]
+
+
+async def test_what_telegram_took_is_marked_though_the_chat_was_taken_over_meanwhile(crew: Crew) -> None:
+    await crew.person(700)
+    async with crew.service.transaction() as transaction:
+        await outbox.post(transaction, [NewMessage(chat_id=700, method="sendMessage", payload={"text": "x"})])
+    claim, message = await taken(crew)
+    await crew.rows("select viva.bury(interval '1 minute')")  # its process is nobody's
+    other, again = await taken(crew)
+    assert (again.id, other.fence != claim.fence) == (message.id, True)
+    with pytest.raises(Fenced):
+        async with crew.service.transaction() as transaction:
+            await outbox.postpone(transaction, claim=claim, message=message, delay=60, error="late")
+    with pytest.raises(Fenced):
+        async with crew.service.transaction() as transaction:
+            await outbox.sent(transaction, claim=claim, message=message, state="unknown", message_id=None, error=None)
+    async with crew.service.transaction() as transaction:
+        await outbox.sent(transaction, claim=claim, message=message, state="sent", message_id=5, error=None)
+    assert await crew.rows("select state, message_id from viva.outbox") == [{"state": "sent", "message_id": 5}]
+
+
+async def taken(crew: Crew) -> tuple[outbox.ChatClaim, outbox.Outgoing]:
+    """A chat claimed by a process that is not there, and its next message."""
+    async with crew.service.transaction() as transaction:
+        process = await transaction.value("select gen_random_uuid()")
+        claim = (await outbox.claim_chats(transaction, process=process, limit=1))[0]
+        message = await outbox.next_send(transaction, claim, chat_rate=1000, all_rate=1000)
+    assert message is not None
+    return claim, message
+
+
+# ------------------------------------------------------------------------------------------- edits
+
+
+async def test_edits_of_one_message_right_behind_each_other_become_the_last(viva: Viva, ada: Someone) -> None:
+    await post(viva, text("first", to=ada, key="k"))
+    await viva.quiet()
+    await post(viva, *(edit(f"edit {number}", of="k", to=ada) for number in range(4)))
+    await viva.quiet()
+    assert ada.messages[-1] == "edit 3"
+    assert [row["error"] for row in await newest(viva, 4)] == ["superseded", "superseded", "superseded", None]
+
+
+async def test_edits_do_not_overtake_what_stands_between_them(viva: Viva, ada: Someone) -> None:
+    await post(viva, text("first", to=ada, key="k"), text("other", to=ada, key="o"))
+    await viva.quiet()
+    await post(
+        viva,
+        edit("first, again", of="k", to=ada),
+        edit("other, again", of="o", to=ada),
+        edit("first, at last", of="k", to=ada),
+        text("the end", to=ada),
+    )
+    await viva.quiet()
+    assert ada.messages[-3:] == ["first, at last", "other, again", "the end"]
+    assert [row["error"] for row in await newest(viva, 4)] == [None, None, None, None]
+
+
+async def test_the_words_of_an_edit_are_sent_anew_where_the_message_is_gone(viva: Viva, ada: Someone) -> None:
+    await post(viva, text("first", to=ada, key="k"))
+    await viva.quiet()
+    gone = NewMessage(chat_id=ada.id, method="deleteMessage", payload={"message_id": {"sent_as": "k"}})
+    await post(viva, gone, edit("second", of="k", to=ada), text("third", to=ada))
+    await viva.quiet()
+    assert ada.messages[-2:] == ["second", "third"] and "first" not in ada.messages
+
+
+# ------------------------------------------------------------------------------------------- gates
+
+
+async def test_a_chat_gets_three_messages_at_once_and_then_waits_for_its_gate(crew: Crew) -> None:
+    await crew.person(700)
+    messages = [NewMessage(chat_id=700, method="sendMessage", payload={"text": str(number)}) for number in range(5)]
+    async with crew.service.transaction() as transaction:
+        await outbox.post(transaction, messages)
+        process = await transaction.value("select gen_random_uuid()")
+    async with crew.service.transaction() as transaction:
+        claim = (await outbox.claim_chats(transaction, process=process, limit=1))[0]
+    sent: list[str] = []
+    while True:
+        async with crew.service.transaction() as transaction:
+            message = await outbox.next_send(transaction, claim, chat_rate=1 / 3600, all_rate=1000)
+            if message is None:
+                break
+            await outbox.sent(transaction, claim=claim, message=message, state="sent", message_id=None, error=None)
+            sent.append(message.payload["text"])
+    assert sent == ["0", "1", "2"]
+    row = (await crew.rows("select claimed_by, due_at, next_free_at, now() as now from viva.outbox_chats"))[0]
+    due: datetime = row["due_at"]
+    assert row["claimed_by"] is None and 3000 < (due - row["now"]).total_seconds() <= 3600
+
+
+async def test_all_chats_together_wait_for_the_gate_of_the_bot(crew: Crew) -> None:
+    chats = range(700, 740)
+    for chat in chats:
+        await crew.person(chat)
+    async with crew.service.transaction() as transaction:
+        messages = [NewMessage(chat_id=chat, method="sendMessage", payload={"text": "x"}) for chat in chats]
+        await outbox.post(transaction, messages)
+        process = await transaction.value("select gen_random_uuid()")
+    sent = 0
+    async with crew.service.transaction() as transaction:
+        claims = await outbox.claim_chats(transaction, process=process, limit=len(chats))
+    for claim in claims:
+        async with crew.service.transaction() as transaction:
+            sent += (await outbox.next_send(transaction, claim, chat_rate=1, all_rate=1 / 3600)) is not None
+    assert (len(claims), sent) == (40, 31)  # a second's worth at once, and the one whose turn it is
+
+
+# ------------------------------------------------------------------------------------ left in order
+
+
+async def test_a_stop_sends_what_is_due_before_it_leaves(viva: Viva, ada: Someone) -> None:
+    before = len(ada.messages)
+    await post(viva, *(text(f"{number}", to=ada) for number in range(20)))
+    await viva.stop()
+    assert told(ada, before) == [f"{number}" for number in range(20)]
+    assert await viva.service_rows("select 1 from viva.outbox_chats where claimed_by is not null") == []
+    await viva.start()
+
+
+async def test_when_connections_break_nothing_is_lost_doubled_out_of_order_or_left_claimed(
+    viva: Viva, ada: Someone, database_urls: DatabaseUrls
+) -> None:
+    before = len(ada.messages)
+    for number in range(20):
+        await post(viva, text(f"{number}", to=ada, key=f"{number}"))
+        if number % 5 == 4:
+            await break_connections(database_urls)
+            # The test's own connections broke as well.
+            with contextlib.suppress(DatabaseUnavailable):
+                await viva.service_rows("select 1")
+            with contextlib.suppress(DatabaseUnavailable):
+                await viva.service_rows("select 1")
+    await viva.quiet()
+    assert told(ada, before) == [f"{number}" for number in range(20)]
+    assert await viva.service_rows("select 1 from viva.outbox_chats where claimed_by is not null") == []

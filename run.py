@@ -37,7 +37,7 @@ def main() -> int:
             return code
         MARK.write_text(wanted)
     words = sys.argv[1:]
-    module = ["pytest", *words[1:]] if words[:1] == ["test"] else ["bot", *words]
+    module = ["pytest", "--numprocesses=auto", *words[1:]] if words[:1] == ["test"] else ["bot", *words]
     # Where it is called from does not matter: the code and `.env` are the project's own.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))}
     os.chdir(HERE)

@@ -1,4 +1,4 @@
-"""The `viva` command: serve, playground, migrate, doctor, ledger check, grant."""
+"""The `viva` command: serve, playground, migrate, doctor, ledger check, grant, payments check."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ def main() -> None:
     grant.add_argument("telegram_id", type=int, metavar="TELEGRAM_ID")
     grant.add_argument("amount", type=int, metavar="AMOUNT", help="tokens")
     grant.add_argument("--reason", required=True, help="why, for the ledger")
+    payments = commands.add_parser("payments", help="payments in Telegram Stars")
+    payments.add_argument("what", choices=["check"], help="print what Telegram tells differently; exit 1 if it does")
     arguments = parser.parse_args()
     try:
         settings = read_settings()
@@ -50,6 +52,7 @@ def main() -> None:
             "doctor": _doctor,
             "ledger": _ledger,
             "grant": functools.partial(_grant, arguments),
+            "payments": _payments,
             "playground": _playground,
         }
         code = asyncio.run(run.get(arguments.command or "serve", _serve)(settings))
@@ -143,6 +146,28 @@ async def _ledger(settings: Settings) -> int:
         print(f"{difference.user_id}  {difference.rule}: expected {difference.expected}, found {difference.found}")
     if not differences:
         print("The ledger is exact.")
+    return EXIT_DIFFERENCES if differences else EXIT_STOPPED
+
+
+async def _payments(settings: Settings) -> int:
+    from bot.engine import payments
+    from storage.database import Database
+
+    if settings.telegram_bot_token is None:
+        raise SettingsError("TELEGRAM_BOT_TOKEN is not set: only Telegram can say what was paid.")
+    async with _with_database(settings) as complete:
+        assert complete.database_url is not None
+        database = await Database.connect(complete.database_url, pool_size=2)
+        try:
+            async with payments.bot_of(complete) as bot:
+                differences = await payments.differences(bot, database)
+        finally:
+            await database.close()
+    for difference in differences:
+        telegram, viva = difference.telegram or "unknown", difference.viva or "unknown"
+        print(f"{difference.charge_id}  Telegram: {telegram}, VIVA: {viva}")
+    if not differences:
+        print("Every payment is in the books.")
     return EXIT_DIFFERENCES if differences else EXIT_STOPPED
 
 

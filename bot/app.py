@@ -37,9 +37,11 @@ from bot.engine.lanes import Lanes, Unreadable, where
 from bot.engine.outbox import Outbox
 from bot.engine.payments import TelegramPayments
 from bot.engine.process import Process
+from bot.engine.schedule import Schedule
 from bot.errors import SettingsError
 from bot.media import Media
 from bot.middlewares import Identity
+from bot.services import upkeep
 from bot.services.doors import Doors
 from bot.services.work import Work
 from storage.database import Database
@@ -91,7 +93,9 @@ class App:
             sorry=handlers.sorry,
             jobs=handlers.JOBS,
             outbox_wake=self._outbox.wake,
+            service_jobs=upkeep.jobs(settings),
         )
+        self.schedule = Schedule(database, wake=self.lanes.wake)
         self.intake = Intake(
             database,
             bot,
@@ -165,6 +169,7 @@ class App:
             running.push_async_callback(self._outbox.drain, seconds=5)
             running.push_async_exit(self._drain)
             forever(self.lanes.run())
+            forever(self.schedule.run())
             running.push_async_callback(self.intake.drain)
             if self._settings.telegram_webhook_url is None:
                 running.push_async_callback(self.intake.confirm)

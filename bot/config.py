@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     viva_drip_tokens: int = Field(100_000, ge=0, le=1_000_000_000)
     viva_drip_rollover_cycles: int = Field(1, ge=0, le=24)
     viva_admin_ids: Annotated[frozenset[int], NoDecode] = frozenset()
+    viva_support: str | None = Field(None, max_length=200)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("viva_admin_ids", mode="before")

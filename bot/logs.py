@@ -6,9 +6,13 @@ import json
 import logging
 import re
 import sys
+import warnings
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
 
 _TOKEN = re.compile(r"\d{5,}:[\w-]{20,}|sk-[\w-]{8,}")
+_WARNINGS = logging.getLogger("bot.warnings")
 _OURS = set(logging.makeLogRecord({}).__dict__) | {"message", "taskName"}
 
 
@@ -49,3 +53,18 @@ def set_up(level: str) -> None:
     # aiogram's dispatcher prints whole updates in its warnings.
     logging.getLogger("aiogram").setLevel(logging.CRITICAL)
     logging.getLogger("asyncio").setLevel(logging.ERROR)
+    warnings.showwarning = _warned
+
+
+def _warned(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Log a warning of Python's by its kind and place: its text may quote a value that it is about."""
+    _WARNINGS.warning(
+        "a warning", extra={"category": category.__name__, "where": f"{Path(filename).name}:{lineno}"}
+    )

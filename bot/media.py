@@ -49,9 +49,15 @@ class Media:
         """The address of a key, as it is stored in `image_urls` and `audio_recordings`."""
         return f"{self._url}/{key}"
 
-    def key_of(self, url: str) -> str:
-        """The key behind an address that `url_of` made."""
-        return url.removeprefix(f"{self._url}/")
+    def key_of(self, url: str, *, owner: uuid.UUID) -> str:
+        """The key behind an address that `url_of` made; raises NotFound where it is not the owner's.
+
+        Addresses stand in rows that a person may write, so what they name is checked here.
+        """
+        key = url.removeprefix(f"{self._url}/")
+        if not key.startswith(f"users/{owner}/") or ".." in key.split("/"):
+            raise NotFound("This file is not here any more.")
+        return key
 
     async def put(self, key: str, content: bytes) -> None:
         """Keep the bytes under the key, replacing what was there; raises MediaUnavailable."""

@@ -15,6 +15,9 @@ from handlers import screen
 from storage import people
 from storage.database import Database
 
+PARTING = ("my_chat_member", "stopped_message_generation")
+"""Updates that bring nobody: who erased everything and then blocks VIVA, or stops an answer, has not come back."""
+
 
 class Identity(BaseMiddleware):
     """Gives a handler `user` (their account) and `db` (a transaction as that person), and commits its work.
@@ -54,6 +57,10 @@ class Identity(BaseMiddleware):
         # A private chat has the number of the person it is with (Bot API, Chat.id).
         private = work.head.chat_id is not None and work.head.chat_id == work.head.telegram_id
         user_id = work.head.user_id
+        if private and user_id is None and work.head.name in PARTING:
+            async with database.as_service().transaction() as transaction:
+                await work.commit(transaction)
+            return None
         if private and user_id is None and sender is not None and not sender.is_bot:
             async with database.as_service().transaction() as transaction:
                 arrived = await people.arrive(

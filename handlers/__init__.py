@@ -11,6 +11,7 @@ from bot.services.doors import Doors
 from bot.services.work import Job, Work
 from handlers import (
     assessment,
+    assessment_words,
     balance,
     cancel,
     chat,
@@ -29,6 +30,7 @@ from storage.database import Transaction
 
 ROUTERS: tuple[Router, ...] = (
     groups.router,  # before all others: in a group there is no person
+    packs.router,  # before all that take a person's next message: a payment comes as one, whatever VIVA waits for
     cancel.router,
     start.router,
     home.router,
@@ -36,8 +38,8 @@ ROUTERS: tuple[Router, ...] = (
     privacy.router,
     balance.router,
     usage.router,
-    packs.router,
     assessment.router,
+    assessment_words.router,
     vision.router,
     journal.router,
     chat.router,  # any other words
@@ -47,7 +49,16 @@ ROUTERS: tuple[Router, ...] = (
 JOBS: Mapping[
     str,
     tuple[Callable[[Job, Doors], Awaitable[None]], Callable[[Job, Transaction, Exception], Awaitable[None]]],
-] = {**privacy.JOBS, **usage.JOBS, **packs.JOBS, **assessment.JOBS, **vision.JOBS, **journal.JOBS, **chat.JOBS}
+] = {
+    **privacy.JOBS,
+    **usage.JOBS,
+    **packs.JOBS,
+    **assessment.JOBS,
+    **assessment_words.JOBS,
+    **vision.JOBS,
+    **journal.JOBS,
+    **chat.JOBS,
+}
 """Every job by name: what runs it, and what is said when it gives up."""
 
 

@@ -76,6 +76,13 @@ class AnswerTap(CallbackData, prefix="a_answer"):
     again: bool
 
 
+class OwnTap(CallbackData, prefix="a_own"):
+    """Answer a question in one's own words."""
+
+    attempt: str
+    question: str
+
+
 class FactTap(CallbackData, prefix="a_fact"):
     """Ask for a fact on which questions branch, or, with a value, keep it and go on to the `chapter` that waits."""
 
@@ -112,7 +119,8 @@ def _facts(row: store.Attempt | store.Result) -> dict[Fact, str | None]:
     )
 
 
-def _sheet(attempt: store.Attempt) -> rules.Sheet:
+def sheet_of(attempt: store.Attempt) -> rules.Sheet:
+    """The sheet of an assessment in progress."""
     return rules.Sheet.of(facts=_facts(attempt), answers=attempt.answers, not_applicable=attempt.not_applicable)
 
 
@@ -127,7 +135,8 @@ def start_screen() -> Screen:
     )
 
 
-def _heading(key: str) -> Text:
+def heading(key: str) -> Text:
+    """The name of a category, as it stands above its questions."""
     area = category(key)
     return Bold(f"{area.icon} {area.label}")
 
@@ -141,7 +150,7 @@ def question_screen(attempt: store.Attempt, sheet: rules.Sheet, question: Questi
         WORDS("dot_here" if each == question else "dot_settled" if sheet.settled(each) else "dot_open")
         for each in sheet.chapters[question.category]
     )
-    parts: list[object] = [_heading(question.category), "\n", dots, "\n\n"]
+    parts: list[object] = [heading(question.category), "\n", dots, "\n\n"]
     if sheet.set_aside(question.category) and not sheet.begun(question.category):
         parts += [Italic(WORDS("set_aside")), "\n\n"]
     parts += [Bold(question.text), "\n"]
@@ -164,7 +173,12 @@ def question_screen(attempt: store.Attempt, sheet: rules.Sheet, question: Questi
         ways.append(button(WORDS("next"), on or GoTap(attempt=this, to="on", after=question.category)))
     return Screen(
         text=Text(*parts),
-        rows=[numbers, [button(apart, _answer(this, question, value=NOT_APPLICABLE, again=again))], ways],
+        rows=[
+            numbers,
+            [button(WORDS("own_words"), OwnTap(attempt=this, question=question.id))],
+            [button(apart, _answer(this, question, value=NOT_APPLICABLE, again=again))],
+            ways,
+        ],
     )
 
 
@@ -187,7 +201,7 @@ def fact_screen(attempt: store.Attempt, fact: Fact, *, chapter: str | None = Non
         for value in asked.values
     ]
     back = GoTap(attempt=this, to="chapters" if chapter else "facts")
-    opening = [_heading(chapter), "\n\n"] if chapter else []
+    opening = [heading(chapter), "\n\n"] if chapter else []
     return Screen(
         text=Text(*opening, Bold(asked.question), "\n\n", WORDS("fact_why")),
         rows=[*rows, [button(WORDS("back"), back), button(WORDS("pause"), GoTap(attempt=this, to="pause"))]],
@@ -220,7 +234,7 @@ def standing_screen(attempt: store.Attempt, sheet: rules.Sheet, key: str) -> Scr
     this = token(attempt.id)
     scored = sheet.scores.categories[key]
     dots = " ".join([WORDS("dot_settled")] * len(sheet.chapters[key]))
-    parts: list[object] = [_heading(key), "\n", dots, "\n\n"]
+    parts: list[object] = [heading(key), "\n", dots, "\n\n"]
     if scored.status is None:
         parts.append(WORDS("standing_apart"))
     else:
@@ -239,6 +253,15 @@ def standing_screen(attempt: store.Attempt, sheet: rules.Sheet, key: str) -> Scr
             ],
         ],
     )
+
+
+def answered_screen(attempt: store.Attempt, sheet: rules.Sheet, question: Question, *, again: bool) -> Screen:
+    """What follows an answer: the next question after a look `again`, else the next open one, else the standing."""
+    following = sheet.neighbour(question, step=1) if again else None
+    following = following or sheet.first_open(question.category, after=question)
+    if following is None:
+        return standing_screen(attempt, sheet, question.category)
+    return question_screen(attempt, sheet, following)
 
 
 def chapters_screen(attempt: store.Attempt, sheet: rules.Sheet, *, opening: str | None = None) -> Screen:
@@ -402,7 +425,8 @@ def _start_picture(work: Work, result_id: uuid.UUID, *, key: str) -> None:
 # Coming in
 
 
-async def _wait_no_more(user: Account, db: Transaction) -> None:
+async def wait_no_more(user: Account, db: Transaction) -> None:
+    """End what VIVA waits for, where it waits: the person has gone on to something else."""
     if user.waiting_for is not None:
         await people.wait_for(db, None)
 
@@ -411,7 +435,7 @@ async def current_screen(user: Account, db: Transaction, work: Work, *, opening:
     """Where things stand: the assessment in progress, else the newest result, else the start."""
     attempt = await store.in_progress(db)
     if attempt is not None:
-        return chapters_screen(attempt, _sheet(attempt), opening=opening)
+        return chapters_screen(attempt, sheet_of(attempt), opening=opening)
     result = await store.result(db)
     return start_screen() if result is None else result_screen(result, user, work, opening=opening)
 
@@ -419,37 +443,38 @@ async def current_screen(user: Account, db: Transaction, work: Work, *, opening:
 @router.message(Command("assessment"))
 async def on_assessment(message: Message, user: Account, db: Transaction, work: Work) -> None:
     """Start, go on, or see the newest result."""
-    await _wait_no_more(user, db)
+    await wait_no_more(user, db)
     show(work, await current_screen(user, db, work))
 
 
 @router.callback_query(home.OpenTap.filter(F.feature == "assessment"))
 async def on_open(tap: CallbackQuery, user: Account, db: Transaction, work: Work) -> None:
     """Start, go on, or see the newest result, in place."""
-    await _wait_no_more(user, db)
+    await wait_no_more(user, db)
     show(work, await current_screen(user, db, work), tap=tap)
 
 
 @router.callback_query(BeginTap.filter())
 async def on_begin(tap: CallbackQuery, user: Account, db: Transaction, work: Work) -> None:
     """Begin with the first question; where an assessment is in progress, it stays and goes on."""
+    await wait_no_more(user, db)
     begun = await store.begin(db, assessment_version=bank.bank().assessment_version)
     attempt = await store.in_progress(db)
     assert attempt is not None
-    sheet = _sheet(attempt)
+    sheet = sheet_of(attempt)
     screen = onward_screen(attempt, sheet, sheet.open_chapter()) if begun else chapters_screen(attempt, sheet)
     show(work, screen, tap=tap)
 
 
-async def _attempt_of(db: Transaction, named: str) -> tuple[store.Attempt, rules.Sheet] | None:
+async def attempt_of(db: Transaction, named: str) -> tuple[store.Attempt, rules.Sheet] | None:
     """The assessment in progress with its sheet, when it is the one a button names."""
     attempt = await store.in_progress(db)
     if attempt is None or token(attempt.id) != named:
         return None
-    return attempt, _sheet(attempt)
+    return attempt, sheet_of(attempt)
 
 
-async def _stale(tap: CallbackQuery, user: Account, db: Transaction, work: Work) -> None:
+async def stale(tap: CallbackQuery, user: Account, db: Transaction, work: Work) -> None:
     """A button that fits no more changes nothing, and leads to where things stand."""
     show(work, await current_screen(user, db, work, opening=WORDS("stale")), tap=tap)
 
@@ -457,10 +482,11 @@ async def _stale(tap: CallbackQuery, user: Account, db: Transaction, work: Work)
 @router.callback_query(AnswerTap.filter())
 async def on_answer(tap: CallbackQuery, callback_data: AnswerTap, user: Account, db: Transaction, work: Work) -> None:
     """Keep an answer and go on. It counts for the question it was given to, however late it comes."""
-    found = await _attempt_of(db, callback_data.attempt)
+    await wait_no_more(user, db)
+    found = await attempt_of(db, callback_data.attempt)
     question = found[1].question(callback_data.question) if found else None
     if found is None or question is None or callback_data.value not in (*bank.VALUES, NOT_APPLICABLE):
-        await _stale(tap, user, db, work)
+        await stale(tap, user, db, work)
         return
     attempt, sheet = found
     if callback_data.mark != rules.mark(question):
@@ -483,12 +509,7 @@ async def on_answer(tap: CallbackQuery, callback_data: AnswerTap, user: Account,
             green_line=option.green_line,
         )
         sheet = sheet.with_answer(question, option.value)
-    following = sheet.neighbour(question, step=1) if callback_data.again else None
-    following = following or sheet.first_open(question.category, after=question)
-    if following is None:
-        show(work, standing_screen(attempt, sheet, question.category), tap=tap)
-    else:
-        show(work, question_screen(attempt, sheet, following), tap=tap)
+    show(work, answered_screen(attempt, sheet, question, again=callback_data.again), tap=tap)
 
 
 @router.callback_query(QuestionTap.filter())
@@ -496,10 +517,11 @@ async def on_question(
     tap: CallbackQuery, callback_data: QuestionTap, user: Account, db: Transaction, work: Work
 ) -> None:
     """Show a question, the answer to it ticked."""
-    found = await _attempt_of(db, callback_data.attempt)
+    await wait_no_more(user, db)
+    found = await attempt_of(db, callback_data.attempt)
     question = found[1].question(callback_data.question) if found else None
     if found is None or question is None:
-        await _stale(tap, user, db, work)
+        await stale(tap, user, db, work)
         return
     show(work, question_screen(*found, question), tap=tap)
 
@@ -507,9 +529,10 @@ async def on_question(
 @router.callback_query(ChapterTap.filter())
 async def on_chapter(tap: CallbackQuery, callback_data: ChapterTap, user: Account, db: Transaction, work: Work) -> None:
     """Open a chapter where it goes on."""
-    found = await _attempt_of(db, callback_data.attempt)
+    await wait_no_more(user, db)
+    found = await attempt_of(db, callback_data.attempt)
     if found is None or callback_data.category not in found[1].chapters:
-        await _stale(tap, user, db, work)
+        await stale(tap, user, db, work)
         return
     show(work, chapter_screen(*found, callback_data.category), tap=tap)
 
@@ -517,22 +540,23 @@ async def on_chapter(tap: CallbackQuery, callback_data: ChapterTap, user: Accoun
 @router.callback_query(FactTap.filter())
 async def on_fact(tap: CallbackQuery, callback_data: FactTap, user: Account, db: Transaction, work: Work) -> None:
     """Ask for a fact, or keep it and go on with the chapter that waits for it."""
-    found = await _attempt_of(db, callback_data.attempt)
+    await wait_no_more(user, db)
+    found = await attempt_of(db, callback_data.attempt)
     fact = next((each for each in FACTS if each == callback_data.fact), None)
     if found is None or fact is None:
-        await _stale(tap, user, db, work)
+        await stale(tap, user, db, work)
         return
     attempt, _ = found
     if not callback_data.value:
         show(work, fact_screen(attempt, fact), tap=tap)
         return
     if callback_data.value not in {value.value for value in fact_questions()[fact].values}:
-        await _stale(tap, user, db, work)
+        await stale(tap, user, db, work)
         return
     await profile.set_fact(db, fact, callback_data.value)
     changed = await store.in_progress(db)
     assert changed is not None
-    sheet = _sheet(changed)
+    sheet = sheet_of(changed)
     chapter = next(key for key, (decides, _) in bank.BRANCHES.items() if decides == fact)
     show(
         work,
@@ -544,9 +568,10 @@ async def on_fact(tap: CallbackQuery, callback_data: FactTap, user: Account, db:
 @router.callback_query(GoTap.filter(F.to == "on"))
 async def on_go_on(tap: CallbackQuery, callback_data: GoTap, user: Account, db: Transaction, work: Work) -> None:
     """Go on with the next open chapter, or where the person left."""
-    found = await _attempt_of(db, callback_data.attempt)
+    await wait_no_more(user, db)
+    found = await attempt_of(db, callback_data.attempt)
     if found is None:
-        await _stale(tap, user, db, work)
+        await stale(tap, user, db, work)
         return
     attempt, sheet = found
     if callback_data.after in sheet.chapters:
@@ -559,9 +584,10 @@ async def on_go_on(tap: CallbackQuery, callback_data: GoTap, user: Account, db: 
 @router.callback_query(GoTap.filter(F.to.in_({"chapters", "pause", "facts"})))
 async def on_go(tap: CallbackQuery, callback_data: GoTap, user: Account, db: Transaction, work: Work) -> None:
     """Show the review, a pause, or the facts that questions depend on."""
-    found = await _attempt_of(db, callback_data.attempt)
+    await wait_no_more(user, db)
+    found = await attempt_of(db, callback_data.attempt)
     if found is None:
-        await _stale(tap, user, db, work)
+        await stale(tap, user, db, work)
     elif callback_data.to == "pause":
         show(work, pause_screen(found[0]), tap=tap)
     elif callback_data.to == "facts":
@@ -573,14 +599,15 @@ async def on_go(tap: CallbackQuery, callback_data: GoTap, user: Account, db: Tra
 @router.callback_query(GoTap.filter(F.to == "finish"))
 async def on_finish(tap: CallbackQuery, callback_data: GoTap, user: Account, db: Transaction, work: Work) -> None:
     """Complete the assessment with its scores, once every asked question is settled, and have its picture drawn."""
-    found = await _attempt_of(db, callback_data.attempt)
+    await wait_no_more(user, db)
+    found = await attempt_of(db, callback_data.attempt)
     if found is None:
         newest = await store.result(db)
         if newest is not None and token(newest.id) == callback_data.attempt:
             # The second tap of a double one.
             show(work, Screen(text=WORDS("finishing"), rows=[[home.back()]]), tap=tap)
         else:
-            await _stale(tap, user, db, work)
+            await stale(tap, user, db, work)
         return
     attempt, sheet = found
     scores = sheet.scores
@@ -604,9 +631,10 @@ async def on_finish(tap: CallbackQuery, callback_data: GoTap, user: Account, db:
 @router.callback_query(ResultTap.filter())
 async def on_result(tap: CallbackQuery, user: Account, db: Transaction, work: Work) -> None:
     """Show the newest result."""
+    await wait_no_more(user, db)
     result = await store.result(db)
     if result is None:
-        await _stale(tap, user, db, work)
+        await stale(tap, user, db, work)
         return
     show(work, result_screen(result, user, work), tap=tap)
 
@@ -616,7 +644,7 @@ async def on_picture(tap: CallbackQuery, callback_data: PictureTap, user: Accoun
     """Send the picture of the newest result again."""
     result = await store.result(db)
     if result is None or token(result.id) != callback_data.assessment:
-        await _stale(tap, user, db, work)
+        await stale(tap, user, db, work)
         return
     _start_picture(work, result.id, key=f"{result.id}:{callback_data.shown}")
     show(work, Screen(text=WORDS("picture_coming"), rows=[[home.back()]]), tap=tap)

@@ -112,5 +112,6 @@ async def warn_if_low(work: Work, db: Transaction) -> None:
     if percent is not None:
         purse = await meter.wallet(db)
         assert purse is not None
-        words = USAGE("low_20" if percent > 5 else "low_5", left=wallet.tokens(purse.balance))
+        level = "low_0" if purse.balance == 0 else "low_20" if percent > 5 else "low_5"
+        words = USAGE(level, left=wallet.tokens(purse.balance))
         show(work, Screen(text=words, rows=[[button(WORDS("balance"), home.OpenTap(feature="balance"))]]))

@@ -86,4 +86,4 @@ async def on_pause(tap: CallbackQuery, db: Transaction, work: Work) -> None:
 async def on_home(tap: CallbackQuery, user: Account, db: Transaction, work: Work) -> None:
     """Show home below, so that the help lines stay."""
     await people.wait_for(db, None)
-    show(work, home.screen(user))
+    show(work, await home.screen(user, db))

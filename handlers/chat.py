@@ -19,7 +19,7 @@ from bot.errors import ModelRefused, ModelUnavailable, NoModel, NotFound, NotNow
 from bot.services import chat, wallet
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
-from handlers import care, home, start
+from handlers import balance, care, home, start
 from handlers.screen import Screen, button, show
 from prompts import chat as prompts
 from prompts import replies
@@ -162,6 +162,7 @@ async def answer(job: Job, doors: Doors) -> None:
         context = _context_of_answer(asked, reply, usage)
         await conversations.add(db, role="assistant", message=reply.text, context=context)
         show(job, _reply_screen(reply))
+        await balance.warn_if_low(job, db)
 
 
 async def _known(db: Transaction, account: Account) -> chat.Known:

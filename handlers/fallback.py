@@ -10,10 +10,10 @@ from aiogram.types import CallbackQuery, ChatMemberUpdated, Message
 from aiogram.utils.formatting import Text
 
 from bot.services.work import Work
-from handlers import help, home
+from handlers import care, help, home
 from handlers.screen import Screen, button, say, show
 from prompts import replies
-from storage import outbox, people
+from storage import journal, outbox, people
 from storage.database import Transaction
 from storage.people import Account
 
@@ -44,10 +44,10 @@ async def on_membership(event: ChatMemberUpdated, db: Transaction, work: Work) -
 
 
 @router.callback_query()
-async def on_old_button(tap: CallbackQuery, user: Account, work: Work) -> None:
+async def on_old_button(tap: CallbackQuery, user: Account, db: Transaction, work: Work) -> None:
     """A button of an earlier time leads home."""
     show(work, Screen(text=Text(WORDS("old_button"))), tap=tap)
-    show(work, home.screen(user))
+    show(work, await home.screen(user, db))
 
 
 @router.message(F.text.startswith("/"))
@@ -57,8 +57,16 @@ async def on_unknown_command(message: Message, work: Work) -> None:
 
 
 @router.message()
-async def on_unsupported(message: Message, work: Work) -> None:
-    """Say what can be read."""
+async def on_unsupported(
+    message: Message, work: Work, user: Account | None = None, db: Transaction | None = None
+) -> None:
+    """Say what can be read; words that came with what cannot go into the journal."""
+    words = message.caption
+    if words and user is not None and db is not None:
+        await journal.add(db, content=words)
+        await care.speak_up(work, db, user, words)
+        show(work, Screen(text=WORDS("unsupported_rest"), rows=[[home.back()]]))
+        return
     show(work, Screen(text=WORDS("unsupported"), rows=[[home.back()]]))
 
 

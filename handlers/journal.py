@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiogram import F, Router
-from aiogram.filters import Command
+from aiogram.filters import Command, CommandObject
 from aiogram.filters.callback_data import CallbackData
 from aiogram.types import CallbackQuery, Message
 from aiogram.utils.formatting import Bold, ExpandableBlockQuote, Italic, Text
@@ -19,7 +19,7 @@ from bot.media import key_for
 from bot.services import journal as service
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
-from handlers import care, home, recordings
+from handlers import balance, care, home, recordings
 from handlers.screen import Screen, button, react, replace, show
 from handlers.waiting import Waiting
 from prompts import replies
@@ -105,10 +105,13 @@ def entry_text(entry: journal.Entry) -> Text:
 
 
 @router.message(Command("journal"))
-async def on_journal(message: Message, db: Transaction, work: Work) -> None:
-    """Show the journal."""
+async def on_journal(message: Message, command: CommandObject, user: Account, db: Transaction, work: Work) -> None:
+    """Show the journal; words behind the command are an entry."""
     await people.wait_for(db, None)
-    show(work, await list_screen(db))
+    if command.args:
+        await _keep_words(command.args, user, db, work)
+    else:
+        show(work, await list_screen(db))
 
 
 @router.callback_query(home.OpenTap.filter(F.feature == "journal"))
@@ -153,9 +156,12 @@ async def on_write(tap: CallbackQuery, db: Transaction, work: Work) -> None:
 @router.message(Waiting("journal"), F.text, ~F.text.startswith("/"))
 async def on_text(message: Message, user: Account, db: Transaction, work: Work) -> None:
     """Keep the words as an entry."""
-    words = message.text or ""
-    entry = await journal.add(db, content=words)
     await people.wait_for(db, None)
+    await _keep_words(message.text or "", user, db, work)
+
+
+async def _keep_words(words: str, user: Account, db: Transaction, work: Work) -> None:
+    entry = await journal.add(db, content=words)
     await care.speak_up(work, db, user, words)
     show(work, Screen(text=WORDS("kept_text", date=f"{entry.date:%d %B}"), rows=_after(entry)))
 
@@ -263,7 +269,7 @@ async def keep_recording(job: Job, doors: Doors) -> None:
     media_key = key_for(job.user_id, "journal", f"{entry_id}-{job.head.id}.{job.payload['ending']}")
     kept = job.payload.get("kept")
     if kept is not None:
-        media_key = doors.media.key_of(kept["url"])
+        media_key = doors.media.key_of(kept["url"], owner=job.user_id)
 
     async def store() -> float:
         sound = await doors.sent_files.fetch(job.payload["file"])
@@ -307,9 +313,10 @@ async def keep_recording(job: Job, doors: Doors) -> None:
                 raise
             problem = error
     async with job.finish() as db:
+        sign = None
         if transcript is not None:
             await journal.keep_recording(db, entry_id, recording.model_copy(update={"transcript": transcript.text}))
-            await care.speak_up(job, db, account, transcript.text)
+            sign = await care.speak_up(job, db, account, transcript.text)
         entry = await journal.entry(db, entry_id)
         if entry is None:
             return
@@ -318,6 +325,8 @@ async def keep_recording(job: Job, doors: Doors) -> None:
         text = _told(entry, seconds, heard, problem, consented=account.consented_at is not None)
         again = place if heard is None and not isinstance(problem, NoModel) else None
         replace(job, Screen(text=text, rows=_after(entry, hear=again)), key=job.payload["key"])
+        if transcript is not None and sign is None:
+            await balance.warn_if_low(job, db)
 
 
 def _told(

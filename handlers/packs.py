@@ -10,6 +10,7 @@ from aiogram.filters.callback_data import CallbackData
 from aiogram.types import CallbackQuery, InlineKeyboardButton, Message, PreCheckoutQuery
 from aiogram.utils.formatting import Bold, Code, Text
 
+from bot.config import Settings
 from bot.errors import NotNow, RefundRefused
 from bot.services import packs as service
 from bot.services import wallet
@@ -150,11 +151,13 @@ async def on_paid(message: Message, user: Account, db: Transaction, work: Work) 
 # ----------------------------------------------------------------------------------- returning
 
 
-async def support_screen(db: Transaction, *, opening: str | None = None) -> Screen:
+async def support_screen(db: Transaction, settings: Settings, *, opening: str | None = None) -> Screen:
     """The person's payments, and a button for each that can be returned."""
     unspent = await packs.returnable(db)
     parts: list[object] = [Bold(WORDS("support_title")), "\n\n", *([opening, "\n\n"] if opening else [])]
     parts.append(WORDS("support"))
+    if settings.viva_support is not None:
+        parts += ["\n\n", WORDS("support_contact", contact=settings.viva_support)]
     rows: list[list[InlineKeyboardButton]] = []
     paid = await packs.payments(db, limit=LATEST)
     if not paid:
@@ -178,23 +181,26 @@ async def support_screen(db: Transaction, *, opening: str | None = None) -> Scre
 
 
 @router.message(Command("paysupport"))
-async def on_support(message: Message, db: Transaction, work: Work) -> None:
+async def on_support(message: Message, db: Transaction, work: Work, settings: Settings) -> None:
     """Show the payments."""
-    show(work, await support_screen(db))
+    show(work, await support_screen(db, settings))
 
 
 @router.callback_query(SupportTap.filter())
-async def on_support_tap(tap: CallbackQuery, db: Transaction, work: Work) -> None:
+async def on_support_tap(tap: CallbackQuery, db: Transaction, work: Work, settings: Settings) -> None:
     """Show the payments in place."""
-    show(work, await support_screen(db), tap=tap)
+    show(work, await support_screen(db, settings), tap=tap)
 
 
 @router.callback_query(RefundTap.filter(F.step == "ask"))
-async def on_refund(tap: CallbackQuery, callback_data: RefundTap, db: Transaction, work: Work) -> None:
+async def on_refund(
+    tap: CallbackQuery, callback_data: RefundTap, db: Transaction, work: Work, settings: Settings
+) -> None:
     """Ask before anything is returned."""
     payment = await packs.payment(db, callback_data.id)
     if payment is None or payment.state != "paid":
-        show(work, await support_screen(db, opening=WORDS("refund_unknown") if payment is None else None), tap=tap)
+        opening = WORDS("refund_unknown") if payment is None else None
+        show(work, await support_screen(db, settings, opening=opening), tap=tap)
         return
     text = WORDS("refund_question", tokens=wallet.tokens(payment.tokens), stars=f"{payment.stars:,}")
     rows = [
@@ -206,12 +212,13 @@ async def on_refund(tap: CallbackQuery, callback_data: RefundTap, db: Transactio
 
 @router.callback_query(RefundTap.filter(F.step == "yes"))
 async def on_refund_sure(
-    tap: CallbackQuery, callback_data: RefundTap, user: Account, db: Transaction, work: Work
+    tap: CallbackQuery, callback_data: RefundTap, user: Account, db: Transaction, work: Work, settings: Settings
 ) -> None:
     """Take the tokens back now, and let the Stars follow; asked again, only the Stars are asked for again."""
     payment = await packs.payment(db, callback_data.id)
     if payment is None or payment.state == "refunded":
-        show(work, await support_screen(db, opening=WORDS("refund_unknown") if payment is None else None), tap=tap)
+        opening = WORDS("refund_unknown") if payment is None else None
+        show(work, await support_screen(db, settings, opening=opening), tap=tap)
         return
     await db.become_service()
     begun = await packs.begin_refund(db, user_id=user.user_id, payment_id=payment.id)

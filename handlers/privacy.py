@@ -140,6 +140,8 @@ async def erase(job: Job, doors: Doors) -> None:
         await db.become_service()
         await store.erase(db, user_id=job.user_id, chat_id=job.chat_id, work_id=job.head.id)
         say(job, WORDS("deleted"))
+    # What another job of theirs stored in between; from here on none can.
+    await doors.media.erase_person(job.user_id)
 
 
 async def erase_failed(job: Job, db: Transaction, error: Exception) -> None:

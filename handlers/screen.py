@@ -114,7 +114,9 @@ def split(
     while True:
         end, following = _cut(body, start, limit if parts else first_limit)
         piece = body[start:end]
-        parts.append((piece, _entities_within(entities, body, start, end)))
+        # Telegram refuses a message of white space alone.
+        if piece.strip() or (following >= len(body) and not parts):
+            parts.append((piece, _entities_within(entities, body, start, end)))
         if following >= len(body):
             return parts
         start = following

@@ -39,6 +39,10 @@ class NameTap(CallbackData, prefix="name"):
     """The name that Telegram gives is right."""
 
 
+class RenameTap(CallbackData, prefix="rename"):
+    """Be called something else."""
+
+
 def welcome_screen(settings: Settings) -> Screen:
     """Who VIVA is, what it is not, who the AI provider is, and the question."""
     return Screen(
@@ -84,7 +88,7 @@ async def on_start(message: Message, user: Account, db: Transaction, work: Work,
     await people.mark_unblocked(db)
     if await people.has_answered_consent(db):
         await people.wait_for(db, None)
-        show(work, home.screen(user))
+        show(work, await home.screen(user, db))
         return
     show(work, welcome_screen(settings))
 
@@ -117,6 +121,18 @@ async def on_name_tap(tap: CallbackQuery, user: Account, db: Transaction, work: 
     await _keep_name(user.first_name or "", user, db, work, tap)
 
 
+@router.callback_query(RenameTap.filter())
+async def on_rename(tap: CallbackQuery, db: Transaction, work: Work) -> None:
+    """Ask for another name."""
+    await people.wait_for(db, {"kind": "name"})
+    show(work, Screen(text=WORDS("name_other"), rows=[[home.back()]]), tap=tap)
+
+
+def rename() -> InlineKeyboardButton:
+    """The button to be called something else."""
+    return button(WORDS("rename"), RenameTap())
+
+
 @router.message(Waiting("name"), F.text, ~F.text.startswith("/"))
 async def on_name(message: Message, user: Account, db: Transaction, work: Work) -> None:
     """Keep the name that was typed."""
@@ -138,5 +154,6 @@ async def _keep_name(name: str, user: Account, db: Transaction, work: Work, tap:
     await people.call_me(db, name)
     await profile.call_me(db, name)
     await people.wait_for(db, None)
-    show(work, Screen(text=WORDS("name_kept", name=name)), tap=tap)
-    show(work, home.screen(user.model_copy(update={"first_name": name, **await people.consent_state(db)}), first=True))
+    named = user.model_copy(update={"first_name": name, **await people.consent_state(db)})
+    screen = await home.screen(named, db, met=True)
+    show(work, Screen(text=screen.text, rows=[*screen.rows, [rename()]]), tap=tap)

@@ -24,7 +24,7 @@ from bot.services import vision as service
 from bot.services.care import Sign
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
-from handlers import care, home, recordings, start
+from handlers import balance, care, home, recordings, start
 from handlers.screen import Screen, button, conclude, replace, show
 from handlers.waiting import Waiting
 from prompts import replies
@@ -275,7 +275,7 @@ async def on_recording(
     if user.consented_at is None:
         raise SkipHandler  # the yes was taken back meanwhile: the journal keeps the recording, and nobody listens
     if recordings.too_large(message):
-        show(work, Screen(text=WORDS("too_large"), rows=[_back()]))
+        await _too_large(service.section(waiting.get("category")), caption, user, db, work)
         return
     section = await _awaited(waiting, db, work)
     if section is None:
@@ -291,6 +291,17 @@ async def on_recording(
         "type": recordings.kind(message),
     }
     work.start("vision.hear", payload, lane="vision")
+
+
+async def _too_large(section: Section | None, caption: str, user: Account, db: Transaction, work: Work) -> None:
+    """Say that Telegram keeps the recording to itself. What was written with it is kept; VIVA still waits for more."""
+    await care.speak_up(work, db, user, caption)
+    if section is None or not caption:
+        show(work, Screen(text=WORDS("too_large"), rows=[_back()]))
+        return
+    proposal = await vision.propose(db, section_key=section.key, imagination=caption, state="failed")
+    again = button(WORDS("go_on"), ProposalTap(step="retry", id=proposal.id))
+    show(work, Screen(text=Text(_title(section), "\n\n", WORDS("too_large_rest")), rows=[[again], _back()]))
 
 
 async def _awaited(waiting: dict[str, Any], db: Transaction, work: Work) -> Section | None:
@@ -483,7 +494,7 @@ async def hear(job: Job, doors: Doors) -> None:
     kept = proposal.unheard
     media_key = key_for(job.user_id, "vision", f"{proposal.id}.{job.payload.get('ending')}")
     if kept is not None:
-        media_key = doors.media.key_of(kept.url)
+        media_key = doors.media.key_of(kept.url, owner=job.user_id)
 
     async def store() -> float:
         sound = await doors.sent_files.fetch(job.payload["file"])
@@ -587,6 +598,7 @@ async def draft(job: Job, doors: Doors) -> None:
         if await vision.written(db, proposal.id, text=text, cut=cut):
             proposal = proposal.model_copy(update={"text": text, "cut": cut, "state": "proposed"})
             conclude(job, _proposal_screen(proposal, material), key=job.payload["key"])
+            await balance.warn_if_low(job, db)
 
 
 async def _give_up(job: Job, proposal: Proposal, screen: Screen) -> None:

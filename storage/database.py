@@ -111,8 +111,16 @@ class Actor:
                 connection: asyncpg.Connection[asyncpg.Record] = pooled  # type: ignore[assignment]
                 try:
                     await connection.execute(self._begin)
-                    async with self._inside(connection) as transaction:
-                        yield transaction
+                    token = _inside.set(True)
+                    try:
+                        yield Transaction(connection)
+                    finally:
+                        _inside.reset(token)
+                    await connection.execute("commit")
+                except BaseException:
+                    with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                        await connection.execute("rollback")
+                    raise
                 finally:
                     lost = connection.is_closed()
         except asyncpg.UniqueViolationError as error:
@@ -130,20 +138,6 @@ class Actor:
             if lost or isinstance(error, TimeoutError):
                 raise DatabaseUnavailable(f"storage: {type(error).__name__}") from None
             raise
-
-    @contextlib.asynccontextmanager
-    async def _inside(self, connection: asyncpg.Connection[asyncpg.Record]) -> AsyncIterator[Transaction]:
-        token = _inside.set(True)
-        try:
-            yield Transaction(connection)
-        except BaseException:
-            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-                await connection.execute("rollback")
-            raise
-        else:
-            await connection.execute("commit")
-        finally:
-            _inside.reset(token)
 
 
 class SessionLock:

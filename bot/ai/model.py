@@ -1,4 +1,4 @@
-"""The only door to a model: streamed chat and transcription over the `openai` client, every call metered.
+"""The only door to a model: chat, structured answers and transcription over the `openai` client, each metered.
 
 Works with any OpenAI-compatible server. What a person wrote reaches a model as data inside messages; this module
 adds nothing to it. No call is made inside a database transaction.
@@ -7,6 +7,7 @@ adds nothing to it. No call is made inside a database transaction.
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,8 +18,8 @@ import httpx2
 import openai
 from openai.types import CompletionUsage
 from openai.types.audio import Transcription
-from openai.types.chat import ChatCompletionMessageParam
-from pydantic import BaseModel, SecretStr
+from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from bot.ai import prices, tokens
 from bot.ai.meter import Action, Meter, Ticket
@@ -29,6 +30,7 @@ FAULTS = (openai.OpenAIError, httpx2.HTTPError, ValueError)
 """What a provider's fault looks like: the SDK lets transport and decoding errors through while a stream is read."""
 
 Result = TypeVar("Result")
+Shape = TypeVar("Shape", bound=BaseModel)
 
 MOST_CLAIMED = 1_000_000_000
 """Tokens in one call beyond which a provider's word is not believed; the columns hold no more."""
@@ -284,11 +286,136 @@ class Model:
         )
         return transcript
 
+    async def structured(
+        self,
+        ticket: Ticket,
+        *,
+        action: Action,
+        messages: Sequence[Message],
+        shape: type[Shape],
+        most_output: int,
+        least_output: int,
+    ) -> Shape:
+        """One answer as JSON in `shape`, whose objects must be closed (`extra="forbid"`) and whose fields required.
+
+        An answer that is not in the shape is charged, and asked for once more with what is wrong with it, under a hold
+        of its own; ModelRefused where the second is not either. Raises what `chat` raises otherwise.
+        """
+        database.forbid_inside_transaction("a model call")
+        try:
+            return await self._structured(ticket, action, messages, shape, most_output, least_output)
+        except _Misshapen as error:
+            again = [*messages, {"role": "assistant", "content": error.text}, {"role": "user", "content": error.faults}]
+        try:
+            return await self._structured(ticket, action, again, shape, most_output, least_output)
+        except _Misshapen:
+            raise ModelRefused("The model's answer was not in the shape that was asked for.") from None
+
+    async def _structured(
+        self,
+        ticket: Ticket,
+        action: Action,
+        messages: Sequence[Message],
+        shape: type[Shape],
+        most_output: int,
+        least_output: int,
+    ) -> Shape:
+        try:
+            price = self._prices.for_text(self.models.chat, prices.today())
+        except prices.UnknownPrice as error:
+            raise NoModel(f"The chat model has no price, so it is not used: {error}.") from None
+        form = {"name": shape.__name__, "strict": True, "schema": shape.model_json_schema()}
+        # The provider puts the schema into the prompt, and counts it.
+        prompt_tokens = self._count([*messages, {"role": "system", "content": json.dumps(form)}])
+        hold = await self._meter.hold(
+            ticket,
+            action=action,
+            model=self.models.chat,
+            most=prompt_tokens + most_output,
+            least=prompt_tokens + least_output,
+        )
+        started = time.monotonic()
+        try:
+            answer: object = await self._client.chat.completions.create(
+                model=self.models.chat,
+                messages=cast("list[ChatCompletionMessageParam]", [dict(message) for message in messages]),
+                max_completion_tokens=hold.granted - prompt_tokens,
+                response_format=cast("Any", {"type": "json_schema", "json_schema": form}),
+            )
+        except FAULTS as error:
+            await self._meter.fail(hold, error=_describe(error))
+            raise _translate(error) from None
+        if not isinstance(answer, ChatCompletion) or not answer.choices:
+            await self._meter.fail(hold, error="not a chat answer")
+            raise ModelRefused("The model's answer was not an answer to a chat.")
+        choice = answer.choices[0]
+        stream = _Stream()
+        stream.text, stream.finish, stream.usage = choice.message.content or "", choice.finish_reason, answer.usage
+        text = _whole(stream.text).strip()
+        input_tokens, output_tokens, metadata = stream.usage_or(
+            input_tokens=prompt_tokens, output_tokens=tokens.count(text)
+        )
+        metadata |= {
+            "step": ticket.step,
+            "finish": stream.finish,
+            "milliseconds": int((time.monotonic() - started) * 1000),
+            "price_since": price.since.isoformat(),
+        }
+        cost = price.cents(
+            input_tokens=input_tokens, cached_tokens=metadata["cached_tokens"], output_tokens=output_tokens
+        )
+        result: Shape | None = None
+        problem, faults = f"empty answer ({stream.finish})", ""
+        try:
+            result = shape.model_validate_json(text) if text else None
+        except ValidationError as wrong:
+            problem, faults = f"not in the shape asked for ({stream.finish})", _faults(wrong)
+        if result is None:
+            await self._meter.fail(
+                hold,
+                error=problem,
+                tokens=input_tokens + output_tokens,
+                input_tokens=input_tokens,
+                output_tokens=output_tokens,
+                cost_cents=cost,
+                metadata=metadata,
+            )
+            if not text:
+                raise ModelRefused("The model had no words for this.")
+            raise _Misshapen(text, faults)
+        await self._meter.settle(
+            ticket,
+            hold,
+            result,
+            tokens=input_tokens + output_tokens,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cost_cents=cost,
+            metadata=metadata,
+        )
+        return result
+
     def _count(self, messages: Sequence[Message]) -> int:
         # For a model of another vocabulary a byte is the upper bound of a token.
         if self.models.chat.startswith(O200K):
             return tokens.count_messages(messages)
         return 3 + sum(3 + len(message["role"]) + len(message["content"].encode()) for message in messages)
+
+
+class _Misshapen(Exception):
+    """An answer that is not in the shape asked for: its text, and what to tell the model about it."""
+
+    def __init__(self, text: str, faults: str) -> None:
+        super().__init__("misshapen")
+        self.text = text
+        self.faults = faults
+
+
+def _faults(error: ValidationError) -> str:
+    """What is wrong with an answer, in words for the model; nothing of the answer itself."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    lines = [f"- {'.'.join(map(str, fault['loc'])) or 'the whole'}: {fault['msg']}" for fault in found[:10]]
+    return "\n".join(("This answer cannot be used:", *lines, "Answer once more, with JSON alone that fits the schema."))
 
 
 class _Stream:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from bot.engine.process import Process
 from bot.errors import ModelUnavailable, VivaError
 from bot.services.doors import Doors
+from bot.services.upkeep import ServiceJob
 from bot.services.work import GIVE_UP_AFTER, Frames, Job, Work
 from storage import meter
 from storage import work as store
@@ -46,6 +47,7 @@ class Lanes:
         sorry: Callable[[Work], None],
         jobs: Mapping[str, JobKind],
         outbox_wake: Callable[[], None],
+        service_jobs: Mapping[str, ServiceJob] | None = None,
     ) -> None:
         self._database = database
         self._service = database.as_service()
@@ -55,6 +57,7 @@ class Lanes:
         self._handle = handle
         self._sorry = sorry
         self._jobs = jobs
+        self._service_jobs = service_jobs or {}
         self._outbox_wake = outbox_wake
         self._wake = asyncio.Event()
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -186,7 +189,23 @@ class Lanes:
             for method, payload in work.answers:
                 await self._frames.answer(method, payload)
 
+    async def _service_job(self, run: ServiceJob, head: store.Head, claim: store.Claim) -> None:
+        work = Work(head, claim.fence)
+        try:
+            if head.attempts >= GIVE_UP_AFTER:
+                raise RuntimeError(f"the job {head.name} ended its process too often")
+            await run(self._database, work)
+            async with self._service.transaction() as transaction:
+                await work.commit(transaction)
+        except (Fenced, DatabaseUnavailable):
+            raise
+        except Exception as error:
+            await self._failed(work, claim, error)
+
     async def _job(self, head: store.Head, claim: store.Claim) -> None:
+        if (service_job := self._service_jobs.get(head.name)) is not None:
+            await self._service_job(service_job, head, claim)
+            return
         if head.name not in self._jobs or head.user_id is None:
             await self._park(head, claim, "no such job" if head.user_id else "nobody to do it for")
             return

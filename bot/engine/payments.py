@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 
 from aiogram import Bot
-from aiogram.exceptions import TelegramBadRequest
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.telegram import TelegramAPIServer
+from aiogram.exceptions import TelegramBadRequest, TelegramNotFound, TelegramUnauthorizedError
 from aiogram.types import StarTransaction, TransactionPartnerUser
 from pydantic import BaseModel
 
-from bot.errors import RefundRefused
+from bot.config import Settings
+from bot.errors import RefundRefused, SettingsError
 from storage import packs
 from storage.database import Database, forbid_inside_transaction
 
@@ -43,6 +47,19 @@ class PaymentDifference(BaseModel):
     charge_id: str
     telegram: str | None
     viva: str | None
+
+
+@contextlib.asynccontextmanager
+async def bot_of(settings: Settings) -> AsyncIterator[Bot]:
+    """A bot for one check, outside the running service; raises SettingsError where its token is wrong."""
+    assert settings.telegram_bot_token is not None
+    session = AiohttpSession(api=TelegramAPIServer.from_base(settings.telegram_api_url))
+    try:
+        yield Bot(settings.telegram_bot_token.get_secret_value(), session=session)
+    except (TelegramUnauthorizedError, TelegramNotFound):
+        raise SettingsError("TELEGRAM_BOT_TOKEN does not work: Telegram refuses it.") from None
+    finally:
+        await session.close()
 
 
 async def differences(bot: Bot, database: Database, *, fresh: timedelta = FRESH) -> list[PaymentDifference]:

@@ -19,6 +19,7 @@ Status = Literal["above", "transition", "below"]
 STATUSES: tuple[Status, ...] = ("above", "transition", "below")
 
 BEST_VALUE = max(bank.VALUES)
+LONGEST_REASON = 300
 FULL_CATEGORY = bank.QUESTIONS_PER_CATEGORY * BEST_VALUE
 
 
@@ -125,6 +126,12 @@ def mark(question: Question) -> str:
     """Six characters that change with the words of a question: an answer counts for the words it was given to."""
     words = "\n".join((question.text, *question.options))
     return hashlib.sha256(words.encode()).hexdigest()[:6]
+
+
+def one_line(text: str) -> str:
+    """A model's sentence as it is kept and shown: one line of at most 300 characters."""
+    line = " ".join(text.replace("\0", "").split())
+    return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1].rstrip() + "…"
 
 
 @dataclass(frozen=True, kw_only=True)

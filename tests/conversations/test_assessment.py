@@ -209,7 +209,7 @@ async def test_84_questions_by_button_give_a_result_a_picture_and_exact_rows(viv
         assert f"{area.icon} {area.label}, {scored.percentage}%".lower() in group.splitlines()
     _, weakest = rules.strongest_and_weakest(scores)
     short = next(area.short for area in CATEGORIES if area.key == weakest[0])
-    assert next_steps.buttons == [f"Draft a vision: {short}", "Take it again", "Home"]
+    assert next_steps.buttons == [f"Draft a vision: {short}", "Take it again", "Main menu"]
 
     assert viva.model.requests == []
     assert await viva.rows(ada, "select id from token_usage") == []
@@ -398,7 +398,7 @@ async def test_a_pause_keeps_the_place(viva: Viva) -> None:
     await go_on(ada, until=9)
     screen = await ada.tap("Pause")
     assert "/assessment" in screen.text
-    await ada.tap("Home")
+    await ada.tap("Main menu")
     await ada.tap("Life assessment")
     screen = await ada.tap("Continue")
     assert shown(screen) == asked()[9]

@@ -27,7 +27,7 @@ async def test_at_immediate_danger_help_lines_come_and_no_model_is_called(viva: 
     assert "Emergency number in the United Kingdom: 999." in screen.text
     assert "Samaritans" in screen.text and "116 123" in screen.text
     assert "not a crisis service" in screen.text
-    assert screen.buttons == ["Talk with me anyway", "Home"]
+    assert screen.buttons == ["Talk with me anyway", "Main menu"]
     assert viva.model.requests == []
     asked = (await viva.rows(mira, "select role, message, context from ai_conversations"))[0]
     assert (asked["role"], asked["message"]) == ("user", IMMEDIATE)
@@ -78,7 +78,7 @@ async def test_a_concern_gets_help_lines_first_and_then_a_gentle_answer(viva: Vi
     before = len(mira.messages)
     await mira.send(CONCERN)
     care, answer = mira.screens[before:]
-    assert "https://findahelpline.com" in care.text and care.buttons == ["Pause the coaching", "Home"]
+    assert "https://findahelpline.com" in care.text and care.buttons == ["Pause the coaching", "Main menu"]
     assert "do not have to carry it alone" in answer.text
     assert "Do not coach in this answer" in sent(viva, 0)[0]["content"]
 
@@ -111,7 +111,7 @@ async def test_home_under_the_help_lines_leaves_them_where_they_are(viva: Viva) 
     mira = await viva.onboarded("Mira")
     await mira.send(IMMEDIATE)
     help_lines = mira.screen.text
-    await mira.tap("Home")
+    await mira.tap("Main menu")
     assert "Good to see you, Mira" in mira.screen.text
     assert help_lines in mira.messages
 

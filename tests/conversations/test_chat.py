@@ -263,7 +263,7 @@ async def test_when_the_model_stays_away_the_words_are_kept_and_a_tap_tries_agai
     mira = await viva.onboarded("Mira")
     viva.model.script(CHAT, status=503, retry_after=0.01, times=5)
     await mira.send("Hello")
-    assert "did not answer" in mira.screen.text and mira.screen.buttons == ["Try again", "Home"]
+    assert "did not answer" in mira.screen.text and mira.screen.buttons == ["Try again", "Main menu"]
     assert [turn["role"] for turn in await turns(viva, mira)] == ["user"]
     assert await charges(viva, mira) == []
     message = mira.screen.message["message_id"]
@@ -316,7 +316,7 @@ async def test_too_short_a_balance_is_said_in_words_before_any_request(viva: Viv
     await leave(viva, mira, 500)
     await mira.send("Hello")
     assert "you have 500 free" in mira.screen.text and "nothing was charged" in mira.screen.text
-    assert mira.screen.buttons == ["Try again", "Balance", "Home"]
+    assert mira.screen.buttons == ["Try again", "Balance", "Main menu"]
     assert viva.model.requests == []
     assert await exact(viva, mira) == []
     assert [turn["message"] for turn in await turns(viva, mira)] == ["Hello"]
@@ -337,7 +337,8 @@ async def test_a_short_balance_lowers_the_cap_of_the_answer(viva: Viva) -> None:
     await other.send("Hello")
     assert viva.model.requests[-1].body is not None
     assert viva.model.requests[-1].body["max_completion_tokens"] == 200
-    assert "My answer broke off here" in other.screen.text
+    assert "My answer broke off here" in other.messages[-2]
+    assert "Your tokens are used up" in other.screen.text
     await exact(viva, other)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from bot.services import journal
+from handlers.journal import HearTap
 from tests.world import Someone, Viva, tone
 
 
@@ -167,3 +168,24 @@ async def test_many_entries_are_turned_page_by_page(viva: Viva) -> None:
     assert any("number 0" in label for label in ada.screen.buttons)
     await ada.tap("Newer")
     assert any("number 6" in label for label in ada.screen.buttons)
+
+
+async def test_words_behind_the_command_are_an_entry(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await ada.send("/journal We walked by the sea.")
+    (entry,) = await _entries(viva, ada)
+    assert entry["content"] == "We walked by the sea."
+
+
+async def test_an_address_of_another_s_recording_opens_nothing(viva: Viva) -> None:
+    ada, ben = await viva.onboarded("Ada"), await viva.onboarded("Ben")
+    await ben.send_voice(words="Only for me.")
+    (entry,) = await _entries(viva, ben)
+    recordings = [recording | {"transcript": ""} for recording in entry["audio_recordings"]]  # type: ignore[attr-defined]
+    (forged,) = await viva.rows(
+        ada, "insert into journal_entries (content, audio_recordings) values ('', $1::jsonb) returning id", recordings
+    )
+    requests = len(viva.model.requests)
+    await ada.tap_data(HearTap(id=forged["id"], place=0).pack())
+    assert len(viva.model.requests) == requests
+    assert "Telegram could not give me this file" in ada.screen.text

@@ -91,7 +91,7 @@ async def test_the_packs_are_offered_with_their_prices(viva: Viva) -> None:
     ada = await viva.onboarded()
     await ada.send("/balance")
     screen = await ada.tap("Add tokens")
-    assert screen.buttons == ["2 M · 250 Stars", "5 M · 550 Stars", "12 M · 1,200 Stars", "Home"]
+    assert screen.buttons == ["2 M · 250 Stars", "5 M · 550 Stars", "12 M · 1,200 Stars", "Main menu"]
     message = await _invoice(ada)
     assert message["invoice"]["currency"] == "XTR" and message["invoice"]["total_amount"] == SMALL.stars
     assert message["reply_markup"]["inline_keyboard"][0][0]["pay"] is True
@@ -270,7 +270,7 @@ async def test_an_unspent_pack_is_returned_with_all_its_stars(viva: Viva) -> Non
     assert ledger == [{"kind": "refund", "amount": -SMALL.tokens}]
     assert (await viva.rows(ada, "select state from viva.orders"))[0]["state"] == "refunded"
     screen = await ada.send("/paysupport")
-    assert screen is not None and charge_id in screen.text and screen.buttons == ["Add tokens", "Home"]
+    assert screen is not None and charge_id in screen.text and screen.buttons == ["Add tokens", "Main menu"]
     await _exact(viva)
 
 
@@ -299,7 +299,7 @@ async def test_a_pack_that_was_spent_in_part_is_not_returned(viva: Viva) -> None
     assert await _balance(viva, ada) == SMALL.tokens - 1
     assert viva.telegram.chats.payments[charge_id]["refunded"] is None
     screen = await ada.send("/paysupport")
-    assert screen is not None and "used in part" in screen.text and screen.buttons == ["Add tokens", "Home"]
+    assert screen is not None and "used in part" in screen.text and screen.buttons == ["Add tokens", "Main menu"]
     await _exact(viva)
 
 
@@ -311,7 +311,7 @@ async def test_tokens_that_were_a_gift_pay_for_no_refund(viva: Viva) -> None:
     async with viva.database.as_service().transaction() as db:
         await meter.grant(db, user_id=user_id, amount=3_000_000, kind="admin", reference="gift", note=None)
     screen = await ada.send("/paysupport")
-    assert screen is not None and "used in part" in screen.text and screen.buttons == ["Add tokens", "Home"]
+    assert screen is not None and "used in part" in screen.text and screen.buttons == ["Add tokens", "Main menu"]
     payment = (await viva.rows(ada, "select id from viva.payments"))[0]["id"]
     await ada.tap_data(f"refund:{payment}:yes")
     assert "1 of those you bought are unspent" in ada.screen.text
@@ -359,6 +359,14 @@ async def test_stars_that_telegram_returned_by_itself_take_what_is_left_of_their
         {"state": "refunded", "shortfall": 500_000}
     ]
     await _exact(viva)
+
+
+async def test_paysupport_says_whom_to_ask(viva: Viva) -> None:
+    await viva.restart(viva_support="help@viva.example")
+    ada = await viva.onboarded()
+    screen = await ada.send("/paysupport")
+    assert screen is not None and "write to help@viva.example" in screen.text
+    assert "You have not paid for anything here" in screen.text
 
 
 async def test_a_forged_refund_button_finds_nothing(viva: Viva) -> None:

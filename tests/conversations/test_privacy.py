@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import asyncpg
+
+from tests.conftest import DatabaseUrls
 from tests.world import Someone, Viva
 
 PERSONAL = """
@@ -43,7 +46,7 @@ async def test_privacy_says_what_is_kept_and_who_sees_it(viva: Viva) -> None:
     ada = await viva.onboarded()
     screen = await ada.send("/privacy")
     assert screen is not None and viva.settings.provider in screen.text
-    assert screen.buttons == ["Take back my yes to AI", "Delete everything", "Home"]
+    assert screen.buttons == ["Take back my yes to AI", "Delete everything", "Main menu"]
 
 
 async def test_a_yes_taken_back_stops_every_call_to_the_model(viva: Viva) -> None:
@@ -115,3 +118,43 @@ async def test_a_second_tap_on_the_last_button_does_no_harm(viva: Viva) -> None:
     await ada.wait(lambda: any("It is done" in text for text in ada.messages))
     await viva.quiet()
     assert await viva.service_rows("select * from viva.work where state = 'parked'") == []
+
+
+async def _delete_everything(viva: Viva, person: Someone) -> None:
+    await person.send("/delete")
+    await person.tap("Go on")
+    await person.tap("Delete it all for good", wait=False)
+    await person.wait(lambda: any("It is done" in text for text in person.messages))
+    await viva.quiet()
+
+
+async def test_whoever_blocks_viva_after_delete_stays_forgotten(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await _delete_everything(viva, ada)
+    await viva.telegram.block(ada.account)
+    await viva.quiet()
+    assert await viva.service_rows("select 1 from viva.telegram_accounts") == []
+    assert await viva.service_rows("select 1 from viva.work where state = 'parked'") == []
+
+
+async def test_what_is_stored_while_everything_is_deleted_goes_as_well(
+    viva: Viva, database_urls: DatabaseUrls
+) -> None:
+    ada = await viva.onboarded()
+    await ada.send_photo(caption="The first tomatoes.")
+    user_id = await ada.user_id()
+    (picture,) = _files(viva)
+    connection = await asyncpg.connect(database_urls.admin)
+    try:
+        async with connection.transaction():
+            # The rows cannot go yet, so the deletion stands between its two halves.
+            await connection.execute("select from viva.wallets where user_id = $1 for update", user_id)
+            await ada.send("/delete")
+            await ada.tap("Go on")
+            await ada.tap("Delete it all for good", wait=False)
+            await ada.wait(lambda: not picture.exists())
+            picture.write_bytes(b"just stored")
+    finally:
+        await connection.close()
+    await ada.wait(lambda: any("It is done" in text for text in ada.messages))
+    await ada.wait(lambda: _files(viva) == [])

@@ -22,7 +22,7 @@ async def test_a_yes_is_kept_with_its_version_and_moment_and_the_name_is_asked(v
     await ada.tap("I am 18")
     assert "What may I call you" in ada.screen.text
     await ada.send("Countess Ada")
-    assert "Good to see you, Countess Ada" in ada.screen.text
+    assert "Lovely to meet you, Countess Ada" in ada.screen.text
     account = (await viva.rows(ada, "select * from viva.telegram_accounts"))[0]
     assert account["consent_version"] == 1 and account["consented_at"] is not None
     assert account["first_name"] == "Countess Ada" and account["waiting_for"] is None
@@ -118,8 +118,68 @@ async def test_home_is_one_screen_edited_in_place(viva: Viva) -> None:
     ada = await viva.onboarded()
     count = len(ada.messages)
     await ada.tap("Help")
-    await ada.tap("Home")
+    await ada.tap("Main menu")
     await ada.tap("Balance")
-    await ada.tap("Home")
+    await ada.tap("Main menu")
     assert len(ada.messages) == count
     assert "Good to see you, Ada" in ada.screen.text
+
+
+async def test_words_under_what_viva_cannot_read_are_kept(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await viva.telegram.send_document(ada.account, b"...", caption="What I want to remember of today.")
+    await viva.quiet()
+    assert "What you wrote with it is in your journal" in ada.screen.text
+    entries = await viva.rows(ada, "select content from journal_entries")
+    assert entries == [{"content": "What I want to remember of today."}]
+
+
+async def test_a_payment_is_credited_while_viva_waits_for_a_name(viva: Viva) -> None:
+    ada = await viva.person()
+    await ada.send("/start")
+    await ada.tap("I am 18")
+    await ada.send("/buy")
+    await ada.tap("2 M")
+    await viva.telegram.pay(ada.account, ada.screen.message["message_id"])
+    await viva.quiet()
+    (purse,) = await viva.rows(ada, "select balance from viva.wallets")
+    assert purse["balance"] > viva.settings.viva_starting_tokens
+    assert await viva.service_rows("select * from viva.ledger_differences()") == []
+
+
+async def test_home_before_the_yes_or_no_leads_back_to_the_question(viva: Viva) -> None:
+    ada = await viva.person("Ada")
+    await ada.send("/start")
+    await ada.tap("What happens to my words?")
+    screen = await ada.tap("Main menu")
+    assert "May I use AI" in screen.text and "Not now, without AI" in screen.buttons
+
+
+async def test_a_name_can_be_changed_later(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await ada.send("/help")
+    await ada.tap("Call me something else")
+    await ada.send("Countess")
+    assert "Lovely to meet you, Countess" in ada.screen.text
+    assert (await viva.rows(ada, "select first_name from user_profiles"))[0] == {"first_name": "Countess"}
+
+
+async def test_home_says_how_far_the_assessment_and_the_vision_have_come(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    assert "Where would you like to begin" in ada.screen.text
+    await ada.tap("Life assessment")
+    await ada.tap("Begin")
+    for _ in range(7):
+        await ada.tap("1")
+    screen = await ada.send("/start")
+    assert screen is not None
+    assert "Life assessment: 1 of 12 chapters done" in screen.text and "Life vision: not begun" in screen.text
+
+
+async def test_talking_without_the_yes_to_ai_asks_for_it(viva: Viva) -> None:
+    ada = await viva.person("Ada")
+    await ada.send("/start")
+    await ada.tap("Not now")
+    await ada.tap("Ada")
+    screen = await ada.tap("Talk with me")
+    assert "Yes, I am 18 and agree" in screen.buttons

@@ -46,7 +46,7 @@ async def test_usage_without_a_call_says_what_is_counted(viva: Viva) -> None:
     screen = await ada.send("/usage")
     assert screen is not None
     assert "There was no call yet" in screen.text
-    assert screen.buttons == ["Balance", "Home"]
+    assert screen.buttons == ["Balance", "Main menu"]
 
 
 async def test_each_call_is_listed_with_what_for_model_tokens_cost_and_when(viva: Viva) -> None:

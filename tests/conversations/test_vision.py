@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from bot.services import journal
 from prompts import assessment as bank
 from prompts.categories import SECTIONS
-from tests.world import Screen, Someone, Viva
+from tests.world import Screen, Someone, Viva, tone
 
 IMAGINED = "I want to live near the sea in Lisbon. I would love to paint with my sister Clara every Sunday."
 PRESENT = "I live near the sea in Lisbon. I paint with my sister Clara every Sunday."
@@ -105,7 +105,7 @@ async def test_the_overview_shows_fourteen_sections_and_offers_the_twelve_that_a
     assert "0 of 14 sections written, 0 %" in screen.text
     assert len(screen.buttons) == 13 and not any("Forward" in label for label in screen.buttons)
     assert await _visions(viva, ada) == []
-    await ada.tap("Home")
+    await ada.tap("Main menu")
     count = len(ada.messages)
     await ada.tap("My life vision")
     await ada.tap("🪙 Money")
@@ -304,7 +304,7 @@ async def test_forged_and_late_taps_do_no_harm(viva: Viva) -> None:
     await _drafted(ada)
     for data in ("vision:open:forward", "vision:ask:conclusion", "vision:answers:title", "vision:dance:home"):
         await ada.tap_data(data)
-        assert any(label.endswith("Home") for label in ada.screen.buttons), data
+        assert any(label.endswith("Main menu") for label in ada.screen.buttons), data
     for step in ("keep", "replace", "restore", "again", "aside", "show", "retry", "dance"):
         await ada.tap_data(f"draft:{step}:{'0' * 32}")
         assert "I do not have that text any more" in ada.screen.text
@@ -541,7 +541,7 @@ async def test_a_long_text_arrives_whole_and_can_be_kept_and_read(viva: Viva) ->
     assert vision["home"] == text
     await ada.send("/vision")
     screen = await ada.tap("🏡 Home")
-    assert screen.buttons == ["Draft again", "My vision", "Home"]
+    assert screen.buttons == ["Draft again", "My vision", "Main menu"]
     assert "\n\n".join(ada.messages[-2:]).count("slowly.") == 70
 
 
@@ -576,3 +576,16 @@ async def test_the_draft_being_written_makes_way_for_the_proposal(viva: Viva) ->
     assert viva.telegram.chats.draft(ada.id) is None
     assert PRESENT in ada.screen.text
     assert not any("writing" in text.lower() and PRESENT not in text for text in ada.messages[-1:])
+
+
+async def test_words_under_a_recording_that_is_too_large_are_kept_and_can_be_written_from(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await _ask(ada, "🏡 Home")
+    large = tone(1) + bytes(21 * 1024 * 1024)
+    await viva.telegram.send_file(ada.account, "audio", large, name="a.mp3", mime="audio/mpeg", caption=IMAGINED)
+    await viva.quiet()
+    assert "up to 20 MB" in ada.screen.text and "What you wrote with it is kept" in ada.screen.text
+    (proposal,) = await _proposals(viva, ada)
+    assert proposal["imagination"] == IMAGINED
+    await ada.tap(ada.screen.buttons[0])
+    assert any(IMAGINED in words for words in _requested(viva))

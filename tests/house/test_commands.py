@@ -13,7 +13,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from bot.playground.house import TOKEN
 from bot.playground.postgres import EmbeddedPostgres
+from bot.playground.telegram import TelegramServer
 
 HOME = Path(__file__).parents[2]
 
@@ -93,3 +95,20 @@ async def test_a_second_viva_on_the_same_data_says_so_in_a_sentence(home: Path) 
     await process.communicate()
     assert code == 2
     assert "VIVA_HOME" in err and "Traceback" not in err
+
+
+async def test_the_payments_of_a_fresh_house_are_all_in_the_books(home: Path, tmp_path: Path) -> None:
+    telegram = TelegramServer(tmp_path / "telegram", token=TOKEN)
+    await telegram.start()
+    try:
+        door = {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_API_URL": telegram.url}
+        assert (await _said(home, "payments", "check", **door))[:2] == (0, "Every payment is in the books.\n")
+        person = next(iter(telegram.chats.people))
+        telegram.chats.now = lambda: 1_700_000_000.0
+        charge_id = telegram.chats.add_payment(person, stars=250, payload="lost")
+        code, out, _ = await _said(home, "payments", "check", **door)
+        assert (code, out) == (1, f"{charge_id}  Telegram: paid 250, VIVA: unknown\n")
+        assert (await _said(home, "payments", "check", **door | {"TELEGRAM_BOT_TOKEN": "1:wrong"}))[0] == 2
+    finally:
+        await telegram.stop()
+    assert (await _said(home, "payments", "check"))[0] == 2

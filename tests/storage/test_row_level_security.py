@@ -60,6 +60,11 @@ OWN: dict[str, tuple[str, str]] = {
         " values ('{assessment}', 'money_{number}')",
         "marked_at = now()",
     ),
+    "viva.assessment_words": (
+        "insert into viva.assessment_words (assessment_id, question_id, words)"
+        " values ('{assessment}', 'money_{number}', 'It comes and goes.')",
+        "state = 'failed'",
+    ),
     "viva.vision_proposals": (
         "insert into viva.vision_proposals (user_id, vision_id, section_key) values ('{user}', '{vision}', 'fun')",
         "state = 'kept'",
@@ -106,6 +111,14 @@ SHOWN: dict[str, tuple[str, str]] = {
     ),
 }
 
+# Whose a row is follows from its assessment.
+OF_AN_ASSESSMENT = (
+    "public.assessment_responses",
+    "public.assessment_insights",
+    "viva.assessment_not_applicable",
+    "viva.assessment_words",
+)
+
 ACCOUNTS = "viva.telegram_accounts"
 
 # The machinery: no person ever reaches it.
@@ -122,6 +135,9 @@ CLOSED = {
 }
 
 EVERY_TABLE = sorted([*OWN, *SHOWN, ACCOUNTS, *CLOSED])
+
+# The few functions that a person may call: each looks only at the person of the transaction, or at their own rows.
+CALLABLE = {"viva.owns_profile(uuid)", "viva.warn_if_low()", "viva.returnable(uuid)"}
 
 METER_COLUMNS = [
     "vibe_assistant_tokens_used",
@@ -211,11 +227,7 @@ async def _move_in(database: Database) -> Person:
 
 async def _rows_of(people: TwoPeople, table: str, person: Person) -> dict[str, str]:
     """A person's rows as the service sees them: each row's place and version, so that any change shows."""
-    owned = (
-        "assessment_id = $1"
-        if table in ("public.assessment_responses", "public.assessment_insights", "viva.assessment_not_applicable")
-        else "user_id = $1"
-    )
+    owned = "assessment_id = $1" if table in OF_AN_ASSESSMENT else "user_id = $1"
     key = person.assessment if owned.startswith("assessment") else person.user
     async with people.database.as_service().transaction() as transaction:
         rows = await transaction.value(
@@ -436,6 +448,14 @@ async def test_a_profile_version_may_lean_on_ones_own(people: TwoPeople) -> None
         "viva.drip('{user}', 1000000, 1, now() + interval '1 year')",
         "viva.protect('public.user_profiles')",
         "viva.erase('{user}', {telegram_id}, 0)",
+        "viva.enqueue('[]')",
+        "viva.post('[]')",
+        "viva.order_pack('{user}', 'small', 1000000, 1)",
+        "viva.credit_payment('{user}', null, 'charge', 1)",
+        "viva.begin_refund('{user}', null)",
+        "viva.settle(null, 0, 0, 0, 0, true, null, '{{}}')",
+        "viva.sync_profile('{user}')",
+        "viva.ledger_differences()",
     ],
 )
 async def test_the_services_functions_are_not_for_people(people: TwoPeople, call: str) -> None:
@@ -461,6 +481,35 @@ async def test_a_function_with_its_owners_rights_is_never_the_publics(urls: Data
     assert functions
     assert [function["name"] for function in functions if function["open"]] == []
     assert [function["name"] for function in functions if 'search_path=""' not in (function["proconfig"] or [])] == []
+
+
+async def test_nobody_may_call_a_function_that_was_not_meant_for_them(urls: DatabaseUrls) -> None:
+    connection = await asyncpg.connect(urls.admin)
+    functions = await connection.fetch(
+        """
+        select oid::regprocedure::text as name, prorettype = 'trigger'::regtype as fires,
+               has_function_privilege('authenticated', oid, 'execute') as persons,
+               has_function_privilege('viva', oid, 'execute') as logins,
+               has_function_privilege('service_role', oid, 'execute') as services,
+               exists (select from aclexplode(coalesce(proacl, acldefault('f', proowner))) where grantee = 0) as publics
+          from pg_proc where pronamespace = 'viva'::regnamespace
+        """
+    )
+    await connection.close()
+    assert [function["name"] for function in functions if function["publics"] or function["logins"]] == []
+    assert {function["name"] for function in functions if function["persons"]} == CALLABLE
+    owners = {
+        "viva.protect(regclass)",
+        "viva.grant_own(regclass,text[])",
+        'viva.drop_constraints(regclass,"char",text[])',
+    }
+    assert {function["name"] for function in functions if not function["services"] and not function["fires"]} == owners
+
+
+async def test_what_a_person_may_call_tells_nothing_of_another(people: TwoPeople) -> None:
+    async with people.as_ada.transaction() as transaction:
+        assert await transaction.value("select viva.owns_profile($1)", people.ben.profile) is False
+        assert await transaction.value("select viva.returnable($1)", people.ben.user) is None
 
 
 async def test_the_service_logs_in_without_rights_of_its_own(urls: DatabaseUrls) -> None:

@@ -230,8 +230,8 @@ export const kindOf = (message) => Object.keys(KINDS).find((kind) => message[kin
 
 export function serviceWords(message) {
   if (message.pinned_message) return `${message.from?.is_bot ? bot.first_name : "You"} pinned a message`;
-  if (message.successful_payment) return `Paid: ${message.successful_payment.total_amount} ${message.successful_payment.currency}`;
-  if (message.refunded_payment) return `Paid back: ${message.refunded_payment.total_amount} ${message.refunded_payment.currency}`;
+  if (message.successful_payment) return `Paid: ${message.successful_payment.total_amount} test Stars`;
+  if (message.refunded_payment) return `Paid back: ${message.refunded_payment.total_amount} test Stars`;
   return null;
 }
 

@@ -1,0 +1,86 @@
+"""What VIVA does by itself, for nobody in particular: monthly tokens, checking the ledger, removing what is old."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from bot.config import Settings
+from bot.services.work import Work
+from prompts import replies
+from storage import grants, meter, upkeep
+from storage.database import Database, Transaction
+
+log = logging.getLogger(__name__)
+
+WORDS = replies.of("usage")
+
+BATCH = 500
+"""People or rows in one transaction, so that none holds its locks for long."""
+
+KEEP_WORK_DAYS = 7
+"""For so long a repeated update or tap is still known. Telegram repeats an update for a day (Bot API, getUpdates)."""
+
+KEEP_SENT_DAYS = 30
+"""For so long a message can still be changed by the name under which it was sent."""
+
+MOST_NAMED = 20
+
+ServiceJob = Callable[[Database, Work], Awaitable[None]]
+"""What runs on the service's account: it may send messages through the work, which is committed afterwards."""
+
+
+def jobs(settings: Settings) -> Mapping[str, ServiceJob]:
+    """Every job of this kind by name. Each can be run twice without harm."""
+    return {
+        "tick.grants": functools.partial(give_and_end, settings),
+        "tick.ledger": functools.partial(check_ledger, settings),
+        "tick.pruning": prune,
+    }
+
+
+async def give_and_end(settings: Settings, database: Database, work: Work) -> None:
+    """End grants whose time is over, then give the monthly tokens to everybody who is due."""
+    ended = await _all(database, lambda db: grants.expire(db, limit=BATCH))
+    amount, cycles = settings.viva_drip_tokens, settings.viva_drip_rollover_cycles
+    given = 0
+    if amount:
+        given = await _all(database, lambda db: grants.drip_due(db, amount=amount, cycles=cycles, limit=BATCH))
+    if ended or given:
+        log.info("monthly tokens", extra={"given": given, "ended": ended})
+
+
+async def check_ledger(settings: Settings, database: Database, work: Work) -> None:
+    """Compare what is stored with what must be true; a difference is logged, and told to the admins by ids only."""
+    async with database.as_service().transaction() as db:
+        differences = await meter.differences(db)
+    for one in differences:
+        found = {"user": str(one.user_id), "rule": one.rule, "expected": str(one.expected), "found": str(one.found)}
+        log.error("the ledger is not exact", extra=found)
+    if differences:
+        people = sorted({str(one.user_id) for one in differences})
+        text = WORDS(
+            "ledger_alarm", differences=len(differences), people=len(people), ids="\n".join(people[:MOST_NAMED])
+        )
+        for admin in sorted(settings.viva_admin_ids):
+            work.send("sendMessage", {"text": text}, chat_id=admin)
+
+
+async def prune(database: Database, work: Work) -> None:
+    """Remove work that ended well and marks of messages that were sent, once nobody needs them."""
+    removed = await _all(database, lambda db: upkeep.prune_work(db, days=KEEP_WORK_DAYS, limit=BATCH))
+    sent = await _all(database, lambda db: upkeep.prune_outbox(db, days=KEEP_SENT_DAYS, limit=BATCH))
+    if removed or sent:
+        log.info("pruned", extra={"work": removed, "sent": sent})
+
+
+async def _all(database: Database, step: Callable[[Transaction], Awaitable[int]]) -> int:
+    """Take the step, a transaction each, until it finds nothing more to do; how much it did."""
+    total = 0
+    while True:
+        async with database.as_service().transaction() as db:
+            done = await step(db)
+        if done == 0:
+            return total
+        total += done

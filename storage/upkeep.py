@@ -1,0 +1,33 @@
+"""Removing what the engine needs no more. All of it is the service's only."""
+
+from __future__ import annotations
+
+from storage.database import Transaction
+
+
+async def prune_work(transaction: Transaction, *, days: int, limit: int) -> int:
+    """Remove up to `limit` pieces of work that ended well more than `days` days ago; how many were removed."""
+    return await transaction.execute(
+        """
+        delete from viva.work where id in (
+          select id from viva.work
+           where state = 'done' and finished_at < now() - $1 * interval '1 day'
+           order by finished_at limit $2 for update skip locked)
+        """,
+        days,
+        limit,
+    )
+
+
+async def prune_outbox(transaction: Transaction, *, days: int, limit: int) -> int:
+    """Remove up to `limit` marks of messages that were sent more than `days` days ago; how many were removed."""
+    return await transaction.execute(
+        """
+        delete from viva.outbox where id in (
+          select id from viva.outbox
+           where state = 'sent' and sent_at < now() - $1 * interval '1 day'
+           order by sent_at limit $2 for update skip locked)
+        """,
+        days,
+        limit,
+    )

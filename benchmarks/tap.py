@@ -75,13 +75,13 @@ class Assessment:
             await self._viva.telegram.tap_data(self._person, home["message_id"], "open:assessment")
             self._message = await self._wire.reach("a_begin")
         while True:
-            data = world.choice(self._message, "a_answer", "a_begin", "a_fact", "a_go")
+            data = world.choice(self._message, "a_answer", "a_begin", "a_fact", "a_rate", "a_go")
             assert data is not None
             if data.startswith("a_answer"):
                 await self._viva.statements.quiet()
                 return data
             await self._viva.telegram.tap_data(self._person, self._message["message_id"], data)
-            self._message = await self._wire.reach("a_answer", "a_fact", "a_go")
+            self._message = await self._wire.reach("a_answer", "a_fact", "a_rate", "a_go")
 
 
 class Bare:

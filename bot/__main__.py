@@ -109,13 +109,14 @@ async def _playground(settings: Settings) -> int:
     from bot.playground.house import playground
 
     async with _stopping() as stop, playground(settings) as (complete, page_url):
-        print(
-            f"\n  VIVA is at  {page_url}\n  (Ctrl-C stops it; everything is kept in {settings.viva_home})\n", flush=True
-        )
         from bot.app import App
 
+        def ready() -> None:
+            kept = f"(Ctrl-C stops it; everything is kept in {settings.viva_home})"
+            print(f"\n  VIVA is at  {page_url}\n  {kept}\n", flush=True)
+
         async with App.open(complete) as app:
-            await app.run(stop)
+            await app.run(stop, ready=ready)
     return EXIT_STOPPED
 
 

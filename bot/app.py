@@ -26,7 +26,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 import handlers
-from bot.ai import prices
+from bot.ai import prices, tokens
 from bot.ai.meter import Meter
 from bot.ai.model import Model, Models
 from bot.config import Settings
@@ -145,8 +145,10 @@ class App:
             bot_name=me.username,
         )
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event, *, ready: Callable[[], None] = lambda: None) -> None:
         """Serve until `stop` is set; then take nothing new in, let what is running end, and leave.
+
+        `ready` is called once updates are being taken in.
 
         Cancelled, it leaves at once: what is running then is taken up again by the next process. Raises SettingsError
         where Telegram refuses the token or the webhook's address.
@@ -176,6 +178,9 @@ class App:
                 forever(self.intake.poll())
             else:
                 await self._listen(running, stop)
+            ready()
+            # Unpacking the vocabulary takes most of a second, which nobody's first message should wait for.
+            await asyncio.to_thread(tokens.encoding)
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             log.info("draining")
             for task in ended:

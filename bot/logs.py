@@ -65,6 +65,4 @@ def _warned(
     line: str | None = None,
 ) -> None:
     """Log a warning of Python's by its kind and place: its text may quote a value that it is about."""
-    _WARNINGS.warning(
-        "a warning", extra={"category": category.__name__, "where": f"{Path(filename).name}:{lineno}"}
-    )
+    _WARNINGS.warning("a warning", extra={"category": category.__name__, "where": f"{Path(filename).name}:{lineno}"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from aiogram import BaseMiddleware
 from aiogram.types import TelegramObject, Update
 from aiogram.types import User as TelegramUser
 
+from bot.config import Settings
 from bot.errors import VivaError
 from bot.services.work import Work
 from handlers import screen
@@ -63,13 +65,15 @@ class Identity(BaseMiddleware):
             return None
         if private and user_id is None and sender is not None and not sender.is_bot:
             async with database.as_service().transaction() as transaction:
+                settings: Settings = data["settings"]
+                first = await people.first_grant(transaction, _digest(settings, sender.id))
                 arrived = await people.arrive(
                     transaction,
                     telegram_id=sender.id,
                     chat_id=work.chat_id,
                     first_name=sender.first_name,
                     language_code=sender.language_code,
-                    starting_tokens=data["settings"].viva_starting_tokens,
+                    starting_tokens=settings.viva_starting_tokens if first else 0,
                 )
             user_id = arrived.user_id
         if not private or user_id is None:
@@ -84,3 +88,10 @@ class Identity(BaseMiddleware):
             result = await handler(event, data)
             await work.commit(transaction)
         return result
+
+
+def _digest(settings: Settings, telegram_id: int) -> bytes:
+    """A person's mark in `viva.starting_grants`, which cannot be turned back into their Telegram id."""
+    assert settings.telegram_bot_token is not None
+    key = settings.telegram_bot_token.get_secret_value().encode()
+    return hmac.digest(key, f"starting:{telegram_id}".encode(), "sha256")

@@ -92,8 +92,22 @@ class FactTap(CallbackData, prefix="a_fact"):
     chapter: bool = False
 
 
+class RateTap(CallbackData, prefix="a_rate"):
+    """How a category feels before its questions: 1 to 10, or 0 to go on without saying."""
+
+    attempt: str
+    category: str
+    rating: int
+
+
 class ResultTap(CallbackData, prefix="a_result"):
     """Show the newest result."""
+
+
+class PastTap(CallbackData, prefix="a_past"):
+    """Open an earlier result by its id, or, without one, the list of all."""
+
+    assessment: str
 
 
 class PictureTap(CallbackData, prefix="a_picture"):
@@ -104,6 +118,9 @@ class PictureTap(CallbackData, prefix="a_picture"):
 
 
 NOT_APPLICABLE = 0
+MOST_LISTED = 24
+RATINGS = range(1, 11)
+RATINGS_IN_A_ROW = 5
 
 
 def token(assessment_id: uuid.UUID) -> str:
@@ -186,6 +203,23 @@ def _answer(attempt: str, question: Question, *, value: int, again: bool) -> Ans
     return AnswerTap(attempt=attempt, question=question.id, value=value, mark=rules.mark(question), again=again)
 
 
+def rating_screen(attempt: store.Attempt, key: str) -> Screen:
+    """How a category feels to the person before its questions; it can be skipped."""
+    this = token(attempt.id)
+    numbers = [button(str(rating), RateTap(attempt=this, category=key, rating=rating)) for rating in RATINGS]
+    return Screen(
+        text=Text(heading(key), "\n\n", Bold(WORDS("rate")), "\n\n", WORDS("rate_how")),
+        rows=[
+            *(numbers[start : start + RATINGS_IN_A_ROW] for start in range(0, len(numbers), RATINGS_IN_A_ROW)),
+            [button(WORDS("rate_skip"), RateTap(attempt=this, category=key, rating=0))],
+            [
+                button(WORDS("back"), GoTap(attempt=this, to="chapters")),
+                button(WORDS("pause"), GoTap(attempt=this, to="pause")),
+            ],
+        ],
+    )
+
+
 def fact_screen(attempt: store.Attempt, fact: Fact, *, chapter: str | None = None) -> Screen:
     """The question about a fact: only its values can be tapped, as unknown must never become a default."""
     this = token(attempt.id)
@@ -242,6 +276,9 @@ def standing_screen(attempt: store.Attempt, sheet: rules.Sheet, key: str) -> Scr
         # Four sentences a standing, in turn, so that twelve chapters do not say the same.
         turn = [area.key for area in CATEGORIES].index(key) % 4 + 1
         parts += [Bold(words), "\n\n", WORDS(f"sentence_{scored.status}_{turn}")]
+        if key in attempt.self_ratings:
+            rating, measured = attempt.self_ratings[key], scored.percentage or 0
+            parts += ["\n\n", WORDS(f"felt_{rules.gap(rating, measured)}", rating=rating)]
     last = sheet.chapters[key][-1]
     return Screen(
         text=Text(*parts),
@@ -307,9 +344,11 @@ def pause_screen(attempt: store.Attempt) -> Screen:
 
 
 def chapter_screen(attempt: store.Attempt, sheet: rules.Sheet, key: str) -> Screen:
-    """Where a chapter goes on: the fact it needs, its first open question, or the first of all to look at again."""
+    """Where a chapter goes on: the fact it needs, how it feels, its first open question, or the first to look at."""
     if key in sheet.unknown:
         return fact_screen(attempt, sheet.unknown[key], chapter=key)
+    if key not in attempt.self_ratings and not sheet.begun(key):
+        return rating_screen(attempt, key)
     return question_screen(attempt, sheet, sheet.first_open(key) or sheet.chapters[key][0])
 
 
@@ -362,8 +401,8 @@ def caption(result: store.Result, user: Account) -> Text:
     return Text(Bold(opening), "\n", words)
 
 
-def result_text(result: store.Result, user: Account) -> Text:
-    """The whole result in words: overall, strongest and weakest, and all twelve by where they stand."""
+def result_text(result: store.Result, before: store.Result | None, user: Account) -> Text:
+    """The whole result in words: overall, strongest and weakest, all twelve by where they stand, and what moved."""
     scores = _scores(result)
     parts: list[object] = [Bold(WORDS("result_title", date=_date(_day(result.completed_at, user)))), "\n"]
     if scores.percentage is None:
@@ -380,7 +419,46 @@ def result_text(result: store.Result, user: Account) -> Text:
         if keys:
             title = WORDS("result_group", status=_capital(WORDS(status or "state_apart")))
             parts += ["\n\n", Bold(title), *(_result_line(key, scores) for key in keys)]
+    parts += [*_gaps(result, scores), *_moves(scores, before, user)]
     return Text(*parts, "\n\n", Italic(WORDS("result_close")))
+
+
+def _gaps(result: store.Result, scores: rules.Scores) -> list[object]:
+    """What was felt beside what was measured, for the categories that the person rated; it is not part of the score."""
+    lines: dict[rules.Gap, list[str]] = {}
+    for key, scored in scores.categories.items():
+        if key in result.self_ratings and scored.percentage is not None:
+            area, rating = category(key), result.self_ratings[key]
+            line = WORDS(
+                "gap_line", icon=area.icon, label=area.label, rating=rating, measured=f"{scored.percentage / 10:.1f}"
+            )
+            lines.setdefault(rules.gap(rating, scored.percentage), []).append(f"\n{line}")
+    parts: list[object] = []
+    for gap in rules.GAPS:
+        if gap in lines:
+            parts += ["\n\n", Bold(WORDS(f"gap_{gap}")), *lines[gap]]
+    return parts
+
+
+def _moves(scores: rules.Scores, before: store.Result | None, user: Account) -> list[object]:
+    """What moved since the result before, as a list in words; nothing for a first result."""
+    if before is None:
+        return []
+    earlier = _scores(before)
+    parts: list[object] = ["\n\n", Bold(WORDS("moved", date=_date(_day(before.completed_at, user))))]
+    moves = rules.moves(earlier, scores)
+    if not moves:
+        return [*parts, "\n", WORDS("moved_nothing")]
+    if scores.percentage is not None and earlier.percentage not in (None, scores.percentage):
+        parts.append("\n" + _move(WORDS("moved_overall"), earlier.percentage or 0, scores.percentage))
+    for key, (old, new) in moves.items():
+        area = category(key)
+        parts.append("\n" + _move(f"{area.icon} {area.label}", old, new))
+    return parts
+
+
+def _move(name: str, old: int, new: int) -> str:
+    return WORDS("moved_up" if new > old else "moved_down", name=name, before=old, now=new)
 
 
 def _result_line(key: str, scores: rules.Scores) -> str:
@@ -394,7 +472,7 @@ def _capital(words: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def _result_rows(result: store.Result) -> list[list[InlineKeyboardButton]]:
+def _result_rows(result: store.Result, *, earlier: bool) -> list[list[InlineKeyboardButton]]:
     _, weakest = rules.strongest_and_weakest(_scores(result))
     if weakest:
         area = category(weakest[0])
@@ -404,17 +482,36 @@ def _result_rows(result: store.Result) -> list[list[InlineKeyboardButton]]:
     return [
         [draft],
         [button(WORDS("take_again"), BeginTap())],
+        *([[button(WORDS("past"), PastTap(assessment=""))]] if earlier else []),
         [home.back()],
     ]
 
 
-def result_screen(result: store.Result, user: Account, work: Work, *, opening: str | None = None) -> Screen:
-    """A result opened again, with a way to see its picture."""
+def result_screen(
+    result: store.Result, before: store.Result | None, user: Account, work: Work, *, opening: str | None = None
+) -> Screen:
+    """The newest result opened again, with a way to see its picture and, where there are any, the earlier ones."""
     picture = PictureTap(assessment=token(result.id), shown=work.head.id)
-    text = result_text(result, user)
+    text = result_text(result, before, user)
     return Screen(
         text=Text(opening, "\n\n", text) if opening else text,
-        rows=[[button(WORDS("show_picture"), picture)], *_result_rows(result)],
+        rows=[[button(WORDS("show_picture"), picture)], *_result_rows(result, earlier=before is not None)],
+    )
+
+
+def past_screen(past: list[store.Past], user: Account) -> Screen:
+    """The dates of the completed assessments, newest first, each leading to its result."""
+    rows = []
+    for each in past:
+        day, percentage = (
+            _date(_day(each.completed_at, user)),
+            rules.percentage(each.total_score, each.max_possible_score),
+        )
+        label = day if percentage is None else WORDS("past_line", date=day, percentage=percentage)
+        rows.append([button(label, PastTap(assessment=each.id.hex))])
+    return Screen(
+        text=Text(Bold(WORDS("past")), "\n\n", WORDS("past_text")),
+        rows=[*rows, [button(WORDS("back"), home.OpenTap(feature="assessment")), home.back()]],
     )
 
 
@@ -437,7 +534,9 @@ async def current_screen(user: Account, db: Transaction, work: Work, *, opening:
     if attempt is not None:
         return chapters_screen(attempt, sheet_of(attempt), opening=opening)
     result = await store.result(db)
-    return start_screen() if result is None else result_screen(result, user, work, opening=opening)
+    if result is None:
+        return start_screen()
+    return result_screen(result, await store.before(db, result), user, work, opening=opening)
 
 
 @router.message(Command("assessment"))
@@ -535,6 +634,21 @@ async def on_chapter(tap: CallbackQuery, callback_data: ChapterTap, user: Accoun
         await stale(tap, user, db, work)
         return
     show(work, chapter_screen(*found, callback_data.category), tap=tap)
+
+
+@router.callback_query(RateTap.filter())
+async def on_rate(tap: CallbackQuery, callback_data: RateTap, user: Account, db: Transaction, work: Work) -> None:
+    """Keep how a category feels, as long as its questions have not begun, and go on to them."""
+    await wait_no_more(user, db)
+    found = await attempt_of(db, callback_data.attempt)
+    key = callback_data.category
+    if found is None or not found[1].chapters.get(key) or callback_data.rating not in (0, *RATINGS):
+        await stale(tap, user, db, work)
+        return
+    attempt, sheet = found
+    if callback_data.rating and not sheet.begun(key):
+        await store.rate(db, assessment_id=attempt.id, category=key, rating=callback_data.rating)
+    show(work, question_screen(attempt, sheet, sheet.first_open(key) or sheet.chapters[key][0]), tap=tap)
 
 
 @router.callback_query(FactTap.filter())
@@ -636,7 +750,27 @@ async def on_result(tap: CallbackQuery, user: Account, db: Transaction, work: Wo
     if result is None:
         await stale(tap, user, db, work)
         return
-    show(work, result_screen(result, user, work), tap=tap)
+    show(work, result_screen(result, await store.before(db, result), user, work), tap=tap)
+
+
+@router.callback_query(PastTap.filter())
+async def on_past(tap: CallbackQuery, callback_data: PastTap, user: Account, db: Transaction, work: Work) -> None:
+    """List the results by their dates, or show one of them as it was then."""
+    await wait_no_more(user, db)
+    if not callback_data.assessment:
+        show(work, past_screen(await store.completed(db, limit=MOST_LISTED), user), tap=tap)
+        return
+    try:
+        named = uuid.UUID(callback_data.assessment)
+    except ValueError:
+        named = None
+    result = await store.result(db, named) if named is not None else None
+    if result is None:
+        await stale(tap, user, db, work)
+        return
+    text = result_text(result, await store.before(db, result), user)
+    rows = [[button(WORDS("past"), PastTap(assessment=""))], [home.back()]]
+    show(work, Screen(text=text, rows=rows), tap=tap)
 
 
 @router.callback_query(PictureTap.filter())
@@ -657,6 +791,7 @@ async def picture(job: Job, doors: Doors) -> None:
     """Draw the result, keep the picture, and send it with the result in words."""
     async with job.transaction() as db:
         result = await _named_result(job, db)
+        before = await store.before(db, result) if result is not None else None
         user = await people.account(db)
     if result is None or user is None:
         async with job.finish():
@@ -670,7 +805,7 @@ async def picture(job: Job, doors: Doors) -> None:
     stored: str = await job.step("picture", draw)
     async with job.finish():
         show(job, Screen(text=caption(result, user), picture=stored))
-        _show_result(job, result, user)
+        _show_result(job, result, before, user)
 
 
 async def picture_failed(job: Job, db: Transaction, error: Exception) -> None:
@@ -679,7 +814,7 @@ async def picture_failed(job: Job, db: Transaction, error: Exception) -> None:
     user = await people.account(db)
     if result is not None and user is not None:
         show(job, Screen(text=WORDS("result_without_picture")))
-        _show_result(job, result, user)
+        _show_result(job, result, await store.before(db, result), user)
 
 
 JOBS = {"assessment.picture": (picture, picture_failed)}
@@ -689,10 +824,10 @@ async def _named_result(job: Job, db: Transaction) -> store.Result | None:
     return await store.result(db, uuid.UUID(job.payload["assessment"]))
 
 
-def _show_result(work: Work, result: store.Result, user: Account) -> None:
+def _show_result(work: Work, result: store.Result, before: store.Result | None, user: Account) -> None:
     # The buttons are a message of their own: what they lead to takes its place, and the result stays in the chat.
-    show(work, Screen(text=result_text(result, user)))
-    show(work, Screen(text=WORDS("result_next"), rows=_result_rows(result)))
+    show(work, Screen(text=result_text(result, before, user)))
+    show(work, Screen(text=WORDS("result_next"), rows=_result_rows(result, earlier=before is not None)))
 
 
 def _wheel(result: store.Result, user: Account) -> bytes:

@@ -219,7 +219,7 @@ async def on_recording(message: Message, waiting: dict[str, Any], user: Account,
         raise SkipHandler  # the yes was taken back meanwhile: the journal keeps the recording, and nobody listens
     caption = (message.caption or "").replace("\0", "")
     if recordings.too_large(message):
-        show(work, Screen(text=WORDS("words_too_large"), rows=[[home.back()]]))
+        await _too_large(waiting, caption, user, db, work)
         return
     attempt, _, question = await _awaited(waiting, db)
     await care.speak_up(work, db, user, caption)
@@ -233,6 +233,18 @@ async def on_recording(message: Message, waiting: dict[str, Any], user: Account,
         "type": recordings.kind(message),
     }
     work.start("assessment.hear", payload, lane="assessment")
+
+
+async def _too_large(waiting: dict[str, Any], caption: str, user: Account, db: Transaction, work: Work) -> None:
+    """Say that Telegram keeps the recording to itself. What was written with it is kept; else VIVA still waits."""
+    if not caption:
+        show(work, Screen(text=WORDS("words_too_large"), rows=[[home.back()]]))
+        return
+    attempt, sheet, question = await _awaited(waiting, db)
+    await care.speak_up(work, db, user, caption)
+    told = await store.tell(db, assessment_id=attempt.id, question_id=question.id, words=caption)
+    await store.move(db, told.id, since=["reading"], to="failed")
+    show(work, _trouble_screen(told, attempt, sheet, question, WORDS("words_too_large_rest")))
 
 
 def _is_urgent(sign: Sign | None) -> bool:

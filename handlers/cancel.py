@@ -7,7 +7,8 @@ from aiogram.filters import Command
 from aiogram.types import Message, MessageGenerationStopped
 
 from bot.services.work import Work
-from handlers.screen import say
+from handlers import home
+from handlers.screen import Screen, show
 from prompts import replies
 from storage import people
 from storage import work as store
@@ -28,7 +29,8 @@ async def on_cancel(message: Message, user: Account, db: Transaction, work: Work
     await people.wait_for(db, None)
     await db.become_service()
     stopped = await store.request_cancel(db, work.chat_id, names=STOPPABLE)
-    say(work, WORDS("cancelled" if stopped or waited else "nothing_to_cancel"))
+    words = WORDS("cancelled" if stopped or waited else "nothing_to_cancel")
+    show(work, Screen(text=words, rows=[[home.back()]]))
 
 
 @router.stopped_message_generation()

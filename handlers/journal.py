@@ -70,7 +70,7 @@ async def list_screen(db: Transaction, *, page: int = 0) -> Screen:
         rows=[
             *rows,
             *([turns] if turns else []),
-            [button(WORDS("write"), JournalTap(step="write"), style="primary"), home.back()],
+            [button(WORDS("write"), JournalTap(step="write"), style="success"), home.back()],
         ],
     )
 

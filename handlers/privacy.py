@@ -38,7 +38,7 @@ class DeleteTap(CallbackData, prefix="delete"):
 def screen(user: Account, settings: Settings) -> Screen:
     """What is kept, who sees it, and what can be done about it."""
     if user.consented_at is not None:
-        state = WORDS("privacy_consent_on", date=f"{user.consented_at:%d %B %Y}")
+        state = WORDS("privacy_consent_on", date=f"{user.consented_at.day} {user.consented_at:%B %Y}")
         change = button(WORDS("privacy_withdraw"), PrivacyTap(step="withdraw"))
     else:
         state = WORDS("privacy_consent_off")

@@ -108,7 +108,11 @@ async def on_consent(
         await people.decline(db)
     answer = WORDS("consent_given" if callback_data.yes else "declined")
     if not new:
-        show(work, Screen(text=answer, rows=[[home.back()]]), tap=tap)
+        ways = [
+            button(WORDS("vision"), home.OpenTap(feature="vision")),
+            button(WORDS("talk"), home.OpenTap(feature="talk")),
+        ]
+        show(work, Screen(text=answer, rows=[*([ways] if callback_data.yes else []), [home.back()]]), tap=tap)
         return
     await people.wait_for(db, {"kind": "name"})
     show(work, Screen(text=answer), tap=tap)

@@ -15,13 +15,14 @@ class Attempt(BaseModel):
     """The assessment in progress with everything said so far, and the facts on which its questions branch.
 
     `answers` are values by question id; `last_question` is the one settled last; `has_result` is whether another
-    assessment was completed before.
+    assessment was completed before. `self_ratings` are how categories felt before their questions, 1 to 10.
     """
 
     id: uuid.UUID
     has_result: bool
     answers: dict[str, int]
     not_applicable: set[str]
+    self_ratings: dict[str, int]
     last_question: str | None
     has_children: bool | None
     relationship_status: str | None
@@ -29,7 +30,10 @@ class Attempt(BaseModel):
 
 
 class Result(BaseModel):
-    """A completed assessment as it was stored, with its answers and the facts of the profile it belongs to."""
+    """A completed assessment as it was stored, with its answers and the facts of the profile it belongs to.
+
+    `self_ratings` are how categories felt before their questions, 1 to 10.
+    """
 
     id: uuid.UUID
     assessment_version: int
@@ -40,9 +44,19 @@ class Result(BaseModel):
     completed_at: datetime
     answers: dict[str, int]
     not_applicable: set[str]
+    self_ratings: dict[str, int]
     has_children: bool | None
     relationship_status: str | None
     employment_type: str | None
+
+
+class Past(BaseModel):
+    """A completed assessment in a list."""
+
+    id: uuid.UUID
+    completed_at: datetime
+    total_score: int
+    max_possible_score: int
 
 
 async def in_progress(transaction: Transaction) -> Attempt | None:
@@ -51,6 +65,8 @@ async def in_progress(transaction: Transaction) -> Attempt | None:
         Attempt,
         """
         select a.id, coalesce(r.answers, '{}') as answers, coalesce(n.questions, '{}') as not_applicable,
+               coalesce((select jsonb_object_agg(category, rating)
+                           from viva.assessment_self_ratings where assessment_id = a.id), '{}') as self_ratings,
                case when n.marked_at > coalesce(r.answered_at, '-infinity') then n.last else r.last
                end as last_question,
                exists (select from assessment_results where status = 'completed') as has_result,
@@ -142,6 +158,20 @@ async def mark_not_applicable(transaction: Transaction, *, assessment_id: uuid.U
     )
 
 
+async def rate(transaction: Transaction, *, assessment_id: uuid.UUID, category: str, rating: int) -> None:
+    """Keep how a category feels to the person, 1 to 10. Only while the assessment is in progress."""
+    await transaction.execute(
+        """
+        insert into viva.assessment_self_ratings (assessment_id, category, rating)
+        select id, $2::assessment_category, $3 from assessment_results where id = $1 and status = 'in_progress'
+        on conflict (assessment_id, category) do update set rating = excluded.rating, rated_at = now()
+        """,
+        assessment_id,
+        category,
+        rating,
+    )
+
+
 async def complete(
     transaction: Transaction,
     *,
@@ -170,26 +200,64 @@ async def complete(
     )
 
 
+RESULT = """
+    select a.id, coalesce(a.assessment_version, 1) as assessment_version,
+           coalesce(a.total_score, 0) as total_score, coalesce(a.max_possible_score, 0) as max_possible_score,
+           coalesce(a.category_scores, '{}') as category_scores,
+           coalesce(a.green_line_status, '{}') as green_line_status,
+           coalesce(a.completed_at, a.updated_at) as completed_at,
+           coalesce((select jsonb_object_agg(question_id, response_value)
+                       from assessment_responses where assessment_id = a.id), '{}') as answers,
+           coalesce((select array_agg(question_id)
+                       from viva.assessment_not_applicable where assessment_id = a.id), '{}') as not_applicable,
+           coalesce((select jsonb_object_agg(category, rating)
+                       from viva.assessment_self_ratings where assessment_id = a.id), '{}') as self_ratings,
+           p.has_children, p.relationship_status, p.employment_type
+      from assessment_results a
+      left join user_profiles p on p.id = a.profile_version_id"""
+
+
 async def result(transaction: Transaction, assessment_id: uuid.UUID | None = None) -> Result | None:
     """A completed assessment: the one named, or else the newest."""
     return await transaction.one(
         Result,
-        """
-        select a.id, coalesce(a.assessment_version, 1) as assessment_version,
-               coalesce(a.total_score, 0) as total_score, coalesce(a.max_possible_score, 0) as max_possible_score,
-               coalesce(a.category_scores, '{}') as category_scores,
-               coalesce(a.green_line_status, '{}') as green_line_status,
-               coalesce(a.completed_at, a.updated_at) as completed_at,
-               coalesce((select jsonb_object_agg(question_id, response_value)
-                           from assessment_responses where assessment_id = a.id), '{}') as answers,
-               coalesce((select array_agg(question_id)
-                           from viva.assessment_not_applicable where assessment_id = a.id), '{}') as not_applicable,
-               p.has_children, p.relationship_status, p.employment_type
-          from assessment_results a
-          left join user_profiles p on p.id = a.profile_version_id
+        f"""
+        {RESULT}
          where a.status = 'completed' and ($1::uuid is null or a.id = $1)
          order by a.completed_at desc nulls last
          limit 1
         """,
         assessment_id,
+    )
+
+
+async def before(transaction: Transaction, result: Result) -> Result | None:
+    """The assessment that was completed last before this one; None for the first."""
+    return await transaction.one(
+        Result,
+        f"""
+        {RESULT}
+         where a.status = 'completed' and a.id <> $1
+           and a.completed_at < $2
+         order by a.completed_at desc
+         limit 1
+        """,
+        result.id,
+        result.completed_at,
+    )
+
+
+async def completed(transaction: Transaction, *, limit: int) -> list[Past]:
+    """The completed assessments, newest first."""
+    return await transaction.many(
+        Past,
+        """
+        select id, coalesce(completed_at, updated_at) as completed_at, coalesce(total_score, 0) as total_score,
+               coalesce(max_possible_score, 0) as max_possible_score
+          from assessment_results
+         where status = 'completed'
+         order by coalesce(completed_at, updated_at) desc
+         limit $1
+        """,
+        limit,
     )

@@ -164,6 +164,7 @@ class Database:
         self._pool = pool
         self._url = url
         self._service = Actor(pool, "begin; set local role service_role")
+        self._claimer = Actor(pool, "begin; set local role service_role; set local synchronous_commit = off")
 
     @classmethod
     async def connect(cls, url: str, *, pool_size: int = 8) -> Database:
@@ -195,6 +196,13 @@ class Database:
     def as_service(self) -> Actor:
         """The service: the engine's and the meter's tables, and system operations."""
         return self._service
+
+    def as_claimer(self) -> Actor:
+        """The service, for claims and signs of life: their commits do not wait for the disk.
+
+        A claim that a crash of Postgres loses is as good as given back; effects are never written this way.
+        """
+        return self._claimer
 
     async def session_lock(self, group: int, number: int) -> SessionLock:
         """A session advisory lock on a connection of its own: gone the moment this process is.

@@ -82,6 +82,19 @@ async def postpone(transaction: Transaction, *, claim: ChatClaim, message: Outgo
     )
 
 
+async def drop_unknown(transaction: Transaction, *, process: uuid.UUID, known: Sequence[uuid.UUID]) -> None:
+    """Give back the chats of this process but those of the fences it knows of."""
+    await transaction.execute(
+        """
+        update viva.outbox_chats set claimed_by = null, fence = null
+         where chat_id in (select chat_id from viva.outbox_chats
+                            where claimed_by = $1 and fence <> all ($2::uuid[]) order by chat_id for update skip locked)
+        """,
+        process,
+        list(known),
+    )
+
+
 async def drop_chat(transaction: Transaction, claim: ChatClaim) -> None:
     """Give the chat back if it is still ours."""
     await transaction.execute("select viva.drop_chat($1, $2)", claim.chat_id, claim.fence)

@@ -52,6 +52,11 @@ async def arrive(
     return account
 
 
+async def first_grant(transaction: Transaction, digest: bytes) -> bool:
+    """Whether starting tokens are due to this keyed hash of a Telegram id: once a year at most (service only)."""
+    return bool(await transaction.value("select viva.first_grant($1)", digest))
+
+
 async def account(transaction: Transaction) -> Account | None:
     """The account of the person who is acting."""
     return await transaction.one(Account, f"select {COLUMNS} from viva.telegram_accounts")

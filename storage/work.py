@@ -117,6 +117,19 @@ async def drop_claim(transaction: Transaction, claim: Claim) -> None:
     await transaction.execute("select viva.drop_claim($1, $2)", claim.lane, claim.fence)
 
 
+async def drop_unknown(transaction: Transaction, *, process: uuid.UUID, known: Sequence[uuid.UUID]) -> None:
+    """Give back the lanes of this process but those of the fences it knows of."""
+    await transaction.execute(
+        """
+        update viva.lanes set claimed_by = null, fence = null, claimed_at = null
+         where lane in (select lane from viva.lanes
+                         where claimed_by = $1 and fence <> all ($2::uuid[]) order by lane for update skip locked)
+        """,
+        process,
+        list(known),
+    )
+
+
 async def still_ours(transaction: Transaction, *, head: Head, fence: uuid.UUID) -> None:
     """Raises Fenced where the work was taken over, or went with its person; else nobody can until the commit."""
     await transaction.execute("select viva.hold_work($1, $2, $3)", head.id, head.lane, fence)
@@ -140,25 +153,6 @@ async def steps(transaction: Transaction, work_id: int) -> list[Step]:
     """The steps of this job that are done already."""
     return await transaction.many(
         Step, "select step, result from viva.work_steps where work_id = $1 order by created_at", work_id
-    )
-
-
-class Waiting(BaseModel):
-    """A job of a chat that is waiting or running."""
-
-    id: int
-    name: str
-
-
-async def jobs_of(transaction: Transaction, chat_id: int) -> list[Waiting]:
-    """The jobs of a chat that have not ended, oldest first."""
-    return await transaction.many(
-        Waiting,
-        """
-        select id, name from viva.work
-         where chat_id = $1 and kind = 'job' and state = 'waiting' order by id
-        """,
-        chat_id,
     )
 
 

@@ -95,24 +95,6 @@ class Model:
         """Close the connections to the provider."""
         await self._client.close()
 
-    def has_chat(self) -> bool:
-        """Whether chat can be priced, and so used."""
-        try:
-            self._prices.for_text(self.models.chat, prices.today())
-        except prices.UnknownPrice:
-            return False
-        return True
-
-    def has_transcription(self) -> bool:
-        """Whether recordings can be transcribed here."""
-        if self.models.transcribe is None:
-            return False
-        try:
-            self._prices.for_transcription(self.models.transcribe, prices.today())
-        except prices.UnknownPrice:
-            return False
-        return True
-
     async def chat(
         self,
         ticket: Ticket,

@@ -91,11 +91,13 @@ def read(extra: Path | None = None) -> PriceBook:
 
     Raises SettingsError where `extra` is no such file.
     """
-    book = PriceBook.model_validate(tomllib.loads(resources.files("bot.ai").joinpath("prices.toml").read_text()))
+    book = PriceBook.model_validate(
+        tomllib.loads(resources.files("bot.ai").joinpath("prices.toml").read_text(encoding="utf-8"))
+    )
     if extra is None:
         return book
     try:
-        more = PriceBook.model_validate(tomllib.loads(extra.read_text()))
+        more = PriceBook.model_validate(tomllib.loads(extra.read_text(encoding="utf-8")))
     except OSError as error:
         raise SettingsError(f"VIVA_PRICES_FILE cannot be read: {error.strerror}.") from None
     except ValidationError as error:

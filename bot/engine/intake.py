@@ -53,7 +53,11 @@ def as_work(update: dict[str, Any]) -> NewWork:
     chat = _object(_object(body.get("message", body)).get("chat"))
     chat_id = _number(chat.get("id"))
     # A private chat is the person's, also where a service message in it comes from the bot.
-    telegram_id = (chat_id if chat.get("type") == "private" else None) or _number(_object(body.get("from")).get("id"))
+    # A group's is nobody's: what is said there is kept under no person.
+    if chat.get("type") == "private":
+        telegram_id = chat_id
+    else:
+        telegram_id = None if chat_id else _number(_object(body.get("from")).get("id"))
     place = chat_id or telegram_id or 0
     text = body.get("text")
     words = text.split(maxsplit=1) if isinstance(text, str) else []

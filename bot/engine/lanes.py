@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
 
 from bot.engine.process import Process
 from bot.errors import ModelUnavailable, VivaError
@@ -51,6 +52,7 @@ class Lanes:
     ) -> None:
         self._database = database
         self._service = database.as_service()
+        self._claimer = database.as_claimer()
         self._process = process
         self._doors = doors
         self._frames = frames
@@ -61,6 +63,8 @@ class Lanes:
         self._outbox_wake = outbox_wake
         self._wake = asyncio.Event()
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._fences: set[uuid.UUID] = set()
+        self._in_doubt = False
         self._running_jobs: dict[int, Job] = {}
 
     def wake(self) -> None:
@@ -95,35 +99,31 @@ class Lanes:
         if room <= 0:
             return 0
         try:
-            async with self._service.transaction() as transaction:
+            async with self._claimer.transaction() as transaction:
+                if self._in_doubt:
+                    await store.drop_unknown(transaction, process=self._process.id, known=list(self._fences))
                 claims = await store.claim(transaction, process=self._process.id, limit=min(room, 20))
+                # A statement of its own after the claim, so that work committed meanwhile is seen.
+                heads = await store.heads(transaction, [claim.lane for claim in claims]) if claims else []
+            self._in_doubt = False
         except DatabaseUnavailable as error:
+            # The claim may have been made though nobody told us: then nobody works what it claimed.
+            self._in_doubt = True
             log.warning("no work could be claimed: %s", error)
             await asyncio.sleep(POLL_SECONDS)
             return 0
-        heads = await self._heads(claims) if claims else {}
+        head_of = {head.lane: head for head in heads}
         for claim in claims:
-            task = asyncio.create_task(self._work(claim, heads.get(claim.lane)))
+            task = asyncio.create_task(self._work(claim, head_of.get(claim.lane)))
             self._running[claim.lane] = task
-            task.add_done_callback(lambda done, lane=claim.lane: self._ended(lane, done))  # type: ignore[misc]
+            self._fences.add(claim.fence)
+            task.add_done_callback(lambda done, claim=claim: self._ended(claim, done))  # type: ignore[misc]
         return len(claims)
 
-    async def _heads(self, claims: Sequence[store.Claim]) -> dict[str, store.Head]:
-        """The heads of claimed lanes, read after the claim so that work committed meanwhile is seen.
-
-        Where they cannot be read the lanes go without, and so are given back.
-        """
-        try:
-            async with self._service.transaction() as transaction:
-                heads = await store.heads(transaction, [claim.lane for claim in claims])
-        except DatabaseUnavailable as error:
-            log.warning("claimed work could not be read: %s", error)
-            return {}
-        return {head.lane: head for head in heads}
-
-    def _ended(self, lane: str, task: asyncio.Task[None]) -> None:
-        if self._running.get(lane) is task:
-            del self._running[lane]
+    def _ended(self, claim: store.Claim, task: asyncio.Task[None]) -> None:
+        self._fences.discard(claim.fence)
+        if self._running.get(claim.lane) is task:
+            del self._running[claim.lane]
         self._wake.set()
 
     async def _work(self, claim: store.Claim, head: store.Head | None) -> None:

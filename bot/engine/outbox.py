@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import uuid
 from typing import Any, Literal
 
 import aiohttp
@@ -89,11 +90,13 @@ class Outbox:
         self._doubt = doubt
         self._chat_rate, self._all_rate = chat_rate, all_rate
         self._service = database.as_service()
+        self._claimer = database.as_claimer()
         self._process = process
         self._bot = bot
         self._media = media
         self._wake = asyncio.Event()
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending: dict[asyncio.Task[None], uuid.UUID] = {}
+        self._in_doubt = False
         self._leaving = False
         self._left = asyncio.Event()
 
@@ -108,7 +111,7 @@ class Outbox:
             claims = await self._claim()
             for claim in claims:
                 task = asyncio.create_task(self._chat(claim))
-                self._sending.add(task)
+                self._sending[task] = claim.fence
                 task.add_done_callback(self._ended)
             if claims:
                 continue
@@ -124,16 +127,23 @@ class Outbox:
         if room <= 0:
             return []
         try:
-            async with self._service.transaction() as transaction:
-                return await store.claim_chats(transaction, process=self._process.id, limit=room)
+            async with self._claimer.transaction() as transaction:
+                if self._in_doubt:
+                    known = list(self._sending.values())
+                    await store.drop_unknown(transaction, process=self._process.id, known=known)
+                claims = await store.claim_chats(transaction, process=self._process.id, limit=room)
+            self._in_doubt = False
+            return claims
         except DatabaseUnavailable as error:
+            # The claim may have been made though nobody told us: then nobody sends what it claimed.
+            self._in_doubt = True
             log.warning("the outbox waits for the database: %s", error)
             return []
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if self._leaving or len(self._sending) >= CHATS_AT_ONCE:
             self._wake.set()
-        self._sending.discard(task)
+        self._sending.pop(task, None)
 
     async def drain(self, *, seconds: float) -> None:
         """Send what is due and let sends under way end; what is not sent then is left to the next process."""

@@ -18,6 +18,11 @@ from prompts.profile import Fact
 Status = Literal["above", "transition", "below"]
 STATUSES: tuple[Status, ...] = ("above", "transition", "below")
 
+Gap = Literal["higher", "lower", "alike"]
+GAPS: tuple[Gap, ...] = ("higher", "lower", "alike")
+NEAR = 10
+"""Percentage points between felt and measured up to which they are called alike: one step of ten."""
+
 BEST_VALUE = max(bank.VALUES)
 LONGEST_REASON = 300
 FULL_CATEGORY = bank.QUESTIONS_PER_CATEGORY * BEST_VALUE
@@ -108,6 +113,24 @@ def strongest_and_weakest(scores: Scores, *, count: int = 3) -> tuple[list[str],
     weakest = rising[: min(count, len(ratios) // 2)]
     strongest = [key for key in falling if key not in weakest][:count]
     return strongest, weakest
+
+
+def gap(rating: int, measured: int) -> Gap:
+    """How a self-rating (1 to 10) stands to what was measured (percent): felt higher, felt lower, or alike."""
+    difference = 10 * rating - measured
+    if abs(difference) <= NEAR:
+        return "alike"
+    return "higher" if difference > 0 else "lower"
+
+
+def moves(before: Scores, now: Scores) -> dict[str, tuple[int, int]]:
+    """What moved between two results: (percent before, percent now) by category, where both have one and differ."""
+    found = {}
+    for key, scored in now.categories.items():
+        earlier, later = before.categories[key].percentage, scored.percentage
+        if earlier is not None and later is not None and earlier != later:
+            found[key] = (earlier, later)
+    return found
 
 
 def facts(

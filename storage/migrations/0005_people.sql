@@ -75,6 +75,8 @@ create table viva.vision_proposals (
   )),
   imagination text not null default '',
   text text not null default '',
+  recordings jsonb not null default '[]'::jsonb,
+  cut boolean not null default false,
   state text not null default 'drafting'
     check (state in ('drafting', 'proposed', 'kept', 'rejected', 'failed')),
   created_at timestamptz not null default now(),
@@ -87,6 +89,10 @@ comment on table viva.vision_proposals is
 comment on column viva.vision_proposals.section_key is 'The vision''s column name.';
 comment on column viva.vision_proposals.imagination is 'What the person said they want; the highest authority.';
 comment on column viva.vision_proposals.text is 'VIVA''s text; empty while drafting.';
+comment on column viva.vision_proposals.recordings is
+  'What the person said, as journal_entries.audio_recordings: [{url, transcript, type, category, duration, '
+  'created_at}]. An empty transcript is not heard yet.';
+comment on column viva.vision_proposals.cut is 'The text broke off: the person stopped it, or there was no room for more.';
 
 select viva.protect('viva.vision_proposals');
 select viva.grant_own('viva.vision_proposals');
@@ -154,3 +160,26 @@ grant execute on function viva.arrive(bigint, bigint, text, text, bigint) to ser
 comment on function viva.arrive(bigint, bigint, text, text, bigint) is
   'The account of a person of Telegram; a new person gets a user, an active profile and the starting tokens, once. '
   'Whoever writes to us has not blocked us.';
+
+
+create table viva.starting_grants (
+  digest bytea primary key,
+  granted_on date not null default current_date
+);
+comment on table viva.starting_grants is
+  'Who had the starting tokens, as a keyed hash of the Telegram id that means nothing without the bot''s token. Outlives '
+  'a person who deletes everything, for a year, so that starting tokens do not come again with each return.';
+create index starting_grants_granted_on on viva.starting_grants (granted_on);
+select viva.protect('viva.starting_grants');
+
+create function viva.first_grant(p_digest bytea) returns boolean
+language plpgsql
+set search_path = ''
+as $$
+begin
+  delete from viva.starting_grants where granted_on < current_date - 365;
+  insert into viva.starting_grants (digest) values (p_digest) on conflict (digest) do nothing;
+  return found;
+end
+$$;
+comment on function viva.first_grant(bytea) is 'Whether this hash has not had the starting tokens within a year; notes it.';

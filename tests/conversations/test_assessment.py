@@ -44,7 +44,13 @@ def is_question(screen: Screen) -> bool:
 async def begin(person: Someone) -> Screen:
     """Begin, and see the first question."""
     await person.send("/assessment")
-    return await person.tap("Begin")
+    await person.tap("Begin")
+    return await person.tap("Skip")
+
+
+async def unrated(person: Someone) -> Screen:
+    """Go past the question how the chapter feels."""
+    return await person.tap("Skip")
 
 
 async def go_on(person: Someone, choose: Callable[[int], str] = lambda number: "2", *, until: int = 84) -> Screen:
@@ -58,7 +64,7 @@ async def go_on(person: Someone, choose: Callable[[int], str] = lambda number: "
             screen = await person.tap(choose(number))
             number += 1
         else:
-            screen = await person.tap("Continue")
+            screen = await person.tap("Skip" if "Skip" in screen.buttons else "Continue")
     return screen
 
 
@@ -158,6 +164,8 @@ async def test_84_questions_by_button_give_a_result_a_picture_and_exact_rows(viv
                 place = len(said) * 7 % 5
                 said[question.id] = bank.VALUES[place]
                 screen = await ada.tap(f"{place + 1}")
+        elif "Skip" in screen.buttons:
+            screen = await ada.tap("Skip")
         elif "Continue" in screen.buttons:
             chapters.append(screen.text)
             screen = await ada.tap("Continue")
@@ -309,7 +317,8 @@ async def test_a_completed_chapter_shows_its_standing(viva: Viva, place: str, wo
         screen = await ada.tap(place)
     assert words in screen.text and "Fun / Recreation" in screen.text
     assert screen.rows == [["Continue"], ["Back", "Pause"]]
-    screen = await ada.tap("Continue")
+    await ada.tap("Continue")
+    screen = await unrated(ada)
     assert shown(screen).id == "health_1"
 
 
@@ -405,6 +414,7 @@ async def test_a_pause_keeps_the_place(viva: Viva) -> None:
     await ada.tap("Pause")
     await ada.tap("All chapters")
     await ada.tap("Money")
+    await unrated(ada)
     await ada.tap("1")
     await ada.tap("Pause")
     screen = await ada.tap("Continue")
@@ -440,6 +450,7 @@ async def test_a_chapter_of_which_nothing_applies_stays_out_of_the_result(viva: 
     await put_in(viva, ada, leave=7)
     await ada.send("/assessment")
     await ada.tap("Continue")
+    await unrated(ada)
     for _ in range(7):
         screen = await ada.tap(APART)
     assert "stays out of your result" in screen.text
@@ -492,7 +503,8 @@ async def test_an_unknown_fact_is_asked_for_in_the_chapter_that_needs_it(viva: V
         await ada.tap("Pause")
         await ada.tap("All chapters")
         await ada.tap(chapter)
-        screen = await ada.tap(label)
+        await ada.tap(label)
+        screen = await unrated(ada)
         expected = bank.question(question)
         assert expected.worded_for("unemployed").text in screen.text
         await ada.tap("Back")
@@ -514,7 +526,8 @@ async def test_a_changed_fact_asks_other_questions_and_keeps_the_old_answers_out
     assert "Children: No, I do not" in screen.text and "is kept" in screen.text
     screen = await ada.tap("Back")
     assert "Family / Parenting: not begun" in screen.text and "See my result" not in screen.buttons
-    screen = await ada.tap("Continue")
+    await ada.tap("Continue")
+    screen = await unrated(ada)
     changed: dict[Fact, str | None] = {**FACTS_OF_ADA, "has_children": "false"}
     assert shown(screen, changed).id == "family_non_parents_1" and "does not count" in screen.text
     for _ in range(7):
@@ -596,7 +609,8 @@ async def test_taking_it_again_keeps_the_old_result(viva: Viva) -> None:
     await put_in(viva, ada)
     await ada.send("/assessment")
     await ada.tap("See my result")
-    screen = await ada.tap("Take it again")
+    await ada.tap("Take it again")
+    screen = await unrated(ada)
     assert shown(screen).id == "fun_1" and not any("✓" in label for label in screen.buttons)
     await put_in(viva, ada, value=4)
     screen = await ada.send("/assessment") or screen
@@ -689,6 +703,171 @@ async def test_another_person_sees_nothing_of_it(viva: Viva) -> None:
     assert (await everything(viva, eve))[:3] == [[], [], []]
 
 
+async def test_a_chapter_may_be_rated_first_and_the_gap_is_told_in_words_but_never_scored(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await ada.send("/assessment")
+    screen = await ada.tap("Begin")
+    assert "from 1 to 10" in screen.text and "Fun / Recreation" in screen.text
+    assert screen.rows == [["1", "2", "3", "4", "5"], ["6", "7", "8", "9", "10"], ["Skip"], ["Back", "Pause"]]
+    screen = await ada.tap("9")
+    assert shown(screen).id == "fun_1"
+    for _ in range(7):
+        screen = await ada.tap("4")
+    assert "Below for now, 40%" in screen.text
+    assert "it felt like 9 of 10 to you, which is more than your answers say" in screen.text
+    await ada.tap("Continue")
+    await ada.tap("2")
+    for _ in range(7):
+        screen = await ada.tap("4")
+    assert "it felt like 2 of 10 to you, and your answers say more" in screen.text
+    await ada.tap("Continue")
+    await ada.tap("5")
+    for _ in range(7):
+        screen = await ada.tap("4")
+    assert "it felt like 5 of 10 to you, much as your answers say" in screen.text
+    await ada.tap("Continue")
+    await go_on(ada, lambda number: "4")
+    await ada.tap("See my result")
+    (result,) = await viva.rows(
+        ada, "select id, total_score, max_possible_score, category_scores from assessment_results"
+    )
+    assert (result["total_score"], result["max_possible_score"]) == (336, 840)
+    assert set(result["category_scores"].values()) == {28}
+    ratings = await viva.rows(ada, "select category, rating from viva.assessment_self_ratings order by category")
+    keys = [area.key for area in CATEGORIES][:3]
+    assert {row["category"]: row["rating"] for row in ratings} == dict(zip(keys, (9, 2, 5), strict=True))
+    in_words = ada.screens[-2].text
+    assert "You felt better here than your answers say:\n🎈 Fun / Recreation: felt 9, answered 4.0" in in_words
+    assert "Your answers say better than you felt:\n🌿 Health / Vitality: felt 2, answered 4.0" in in_words
+    assert "You felt it as your answers say:\n" in in_words and in_words.count("answered") == 3
+    await ada.send("/assessment")
+    assert "felt 9, answered 4.0" in ada.screen.text
+
+
+async def test_a_rating_can_be_skipped_and_is_not_asked_again_once_the_chapter_has_begun(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    screen = await begin(ada)
+    assert shown(screen).id == "fun_1"
+    await ada.tap("2")
+    await ada.tap("Pause")
+    screen = await ada.tap("Continue")
+    assert shown(screen).id == "fun_2"
+    assert await viva.rows(ada, "select * from viva.assessment_self_ratings") == []
+    for _ in range(6):
+        screen = await ada.tap("2")
+    assert "Above the green line, 80%" in ada.screen.text and "it felt like" not in ada.screen.text
+
+
+async def test_a_second_tap_on_a_rating_and_one_after_the_questions_began_do_no_harm(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await ada.send("/assessment")
+    screen = await ada.tap("Begin")
+    message, data = screen.message["message_id"], screen.data("3")
+    for _ in range(2):
+        await viva.telegram.tap_data(ada.account, message, data)
+    await viva.quiet()
+    assert shown(ada.screen).id == "fun_1"
+    await ada.tap("2")
+    screen = await ada.tap_data(data.replace(":3", ":9"))
+    assert shown(screen).id == "fun_2"
+    ratings = await viva.rows(ada, "select category, rating from viva.assessment_self_ratings")
+    assert ratings == [{"category": "fun", "rating": 3}]
+    eve = await viva.onboarded("Eve")
+    await begin(eve)
+    of_ada, of_eve = await attempt_token(viva, ada), await attempt_token(viva, eve)
+    for forged in (
+        data,
+        assessment.RateTap(attempt=of_eve, category="fun", rating=11).pack(),
+        assessment.RateTap(attempt=of_eve, category="fun", rating=-1).pack(),
+        assessment.RateTap(attempt=of_eve, category="nowhere", rating=3).pack(),
+        assessment.RateTap(attempt=of_ada, category="health", rating=3).pack(),
+    ):
+        assert (await eve.tap_data(forged)).buttons
+    assert await viva.rows(eve, "select * from viva.assessment_self_ratings") == []
+    assert await viva.rows(ada, "select category, rating from viva.assessment_self_ratings") == ratings
+
+
+async def test_a_rating_of_a_completed_assessment_never_changes(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await begin(ada)
+    await put_in(viva, ada)
+    rate = assessment.RateTap(attempt=await attempt_token(viva, ada), category="fun", rating=3).pack()
+    await ada.send("/assessment")
+    await ada.tap("See my result")
+    assert (await ada.tap_data(rate)).buttons
+    assert await viva.rows(ada, "select * from viva.assessment_self_ratings") == []
+
+
+async def done(viva: Viva, person: Someone, *, value: int, other: dict[str, int] | None = None) -> Screen:
+    """Take the assessment behind the scenes with one value throughout, but for `other` by question; see its result."""
+    await begin(person)
+    await put_in(viva, person, value=value)
+    attempt = await attempt_token(viva, person)
+    for question, differs in (other or {}).items():
+        await person.tap_data(answer_data(attempt, question, differs))
+    await person.send("/assessment")
+    await person.tap("See my result")
+    return person.screens[-2]
+
+
+async def test_a_result_tells_what_moved_since_the_last_one_in_words(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    first = await done(viva, ada, value=6)
+    assert "moved" not in first.text and "Earlier results" not in ada.screen.buttons
+    await ada.tap("Take it again")
+    second = await done(viva, ada, value=6, other={"fun_1": 10, "fun_2": 10, "money_1": 2})
+    part = next(part for part in second.text.split("\n\n") if part.startswith("What moved since"))
+    assert part.splitlines()[1:] == [
+        "🎈 Fun / Recreation: up from 60% to 71%",
+        "💰 Money / Finances: down from 60% to 54%",
+    ] or part.splitlines()[1].startswith("Overall: up from 60%")
+    assert "🎈 Fun / Recreation: up from 60% to 71%" in part and ": down from 60% to 54%" in part
+    assert part.count(": up") + part.count(": down") == len(part.splitlines()) - 1
+    await ada.tap("Take it again")
+    third = await done(viva, ada, value=6, other={"fun_1": 10, "fun_2": 10, "money_1": 2})
+    assert "Every area stands as it did." in third.text
+
+
+async def test_earlier_results_can_be_opened_as_they_were(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await done(viva, ada, value=4)
+    await ada.tap("Take it again")
+    await done(viva, ada, value=8)
+    before = await everything(viva, ada)
+    screen = await ada.tap("Earlier results")
+    assert [label.rpartition(", ")[2] for label in screen.buttons[:2]] == ["80%", "40%"]
+    earlier = screen.data(", 40%")
+    screen = await ada.tap(", 40%")
+    assert "Overall 40%" in screen.text and "moved" not in screen.text
+    screen = await ada.tap("Earlier results")
+    screen = await ada.tap(", 80%")
+    assert "Overall 80%" in screen.text and "Overall: up from 40% to 80%" in screen.text
+    await ada.tap("Earlier results")
+    screen = await ada.tap("Back")
+    assert "Overall 80%" in screen.text and "Earlier results" in screen.buttons
+
+    eve = await viva.onboarded("Eve")
+    await eve.send("/assessment")
+    for data in (earlier, earlier[:-4], "a_past:nothing", f"a_past:{'0' * 32}"):
+        screen = await eve.tap_data(data)
+        assert "Begin" in screen.buttons and "40%" not in screen.text
+    screen = await eve.tap_data("a_past:")
+    assert screen.buttons == ["Back", "Home"]
+    assert await everything(viva, ada) == before
+    assert await viva.service_rows("select * from viva.work where state = 'parked'") == []
+
+
+async def test_the_result_before_is_the_newest_one_before_it(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    for value in (2, 6, 10):
+        shown_then = await done(viva, ada, value=value)
+        await ada.tap("Take it again")
+    assert "Overall: up from 60% to 100%" in shown_then.text
+    screen = await ada.tap("Back")
+    screen = await ada.tap("My last result")
+    assert "Overall: up from 60% to 100%" in screen.text
+
+
 def test_every_button_of_every_question_fits_telegrams_64_bytes() -> None:
     for question in bank.bank().question:
         for value in (*bank.VALUES, 0):
@@ -701,4 +880,5 @@ def test_every_button_of_every_question_fits_telegrams_64_bytes() -> None:
             assert len(known.label) <= 28
     for area in CATEGORIES:
         assert len(assessment.GoTap(attempt="01234567", to="on", after=area.key).pack().encode()) <= 64
+        assert len(assessment.RateTap(attempt="01234567", category=area.key, rating=10).pack().encode()) <= 64
         assert len(assessment.WORDS("draft_vision", area=area.short)) <= 28

@@ -338,7 +338,7 @@ async def test_a_short_balance_lowers_the_cap_of_the_answer(viva: Viva) -> None:
     assert viva.model.requests[-1].body is not None
     assert viva.model.requests[-1].body["max_completion_tokens"] == 200
     assert "My answer broke off here" in other.messages[-2]
-    assert "Your tokens are used up" in other.screen.text
+    assert "your tokens are used up" in other.screen.text
     await exact(viva, other)
 
 

@@ -98,6 +98,33 @@ async def test_after_delete_nothing_of_the_person_is_in_any_table_or_in_the_medi
     assert await viva.service_rows("select * from viva.ledger_differences()") == []
 
 
+async def test_starting_tokens_do_not_come_again_with_each_return(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    for _ in range(2):
+        await ada.send("/delete")
+        await ada.tap("Go on")
+        await ada.tap("Delete it all for good")
+        await ada.wait(lambda: "It is done" in ada.messages[-1])
+        await ada.send("/start")
+        wallet = await viva.rows(ada, "select balance from viva.wallets")
+        assert wallet == [{"balance": 0}]
+    await viva.service_rows("update viva.starting_grants set granted_on = granted_on - 366 returning 1")
+    await ada.send("/delete")
+    await ada.tap("Go on")
+    await ada.tap("Delete it all for good")
+    await ada.wait(lambda: "It is done" in ada.messages[-1])
+    await ada.send("/start")
+    assert await viva.rows(ada, "select balance from viva.wallets") == [{"balance": viva.settings.viva_starting_tokens}]
+
+
+async def test_what_a_person_did_in_a_group_is_kept_under_nobody(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await viva.telegram.send_group_text(ada.account, "/start")
+    await viva.quiet()
+    rows = await viva.service_rows("select 1 from viva.work where chat_id < 0 and telegram_id is not null")
+    assert rows == []
+
+
 async def test_whoever_comes_back_after_delete_begins_anew(viva: Viva) -> None:
     ada = await viva.onboarded()
     await ada.send("/delete")
@@ -137,9 +164,7 @@ async def test_whoever_blocks_viva_after_delete_stays_forgotten(viva: Viva) -> N
     assert await viva.service_rows("select 1 from viva.work where state = 'parked'") == []
 
 
-async def test_what_is_stored_while_everything_is_deleted_goes_as_well(
-    viva: Viva, database_urls: DatabaseUrls
-) -> None:
+async def test_what_is_stored_while_everything_is_deleted_goes_as_well(viva: Viva, database_urls: DatabaseUrls) -> None:
     ada = await viva.onboarded()
     await ada.send_photo(caption="The first tomatoes.")
     user_id = await ada.user_id()

@@ -102,7 +102,7 @@ async def test_the_overview_shows_fourteen_sections_and_offers_the_twelve_that_a
     for section in SECTIONS:
         assert f"{section.icon} {section.label}" in screen.text
     assert "Forward  later" in screen.text and "Conclusion  later" in screen.text
-    assert "0 of 14 sections written, 0 %" in screen.text
+    assert "0 of 14 sections written, 0%" in screen.text
     assert len(screen.buttons) == 13 and not any("Forward" in label for label in screen.buttons)
     assert await _visions(viva, ada) == []
     await ada.tap("Main menu")
@@ -110,7 +110,7 @@ async def test_the_overview_shows_fourteen_sections_and_offers_the_twelve_that_a
     await ada.tap("My life vision")
     await ada.tap("🪙 Money")
     assert "Nothing is written here yet." in ada.screen.text
-    await ada.tap("My vision")
+    await ada.tap("My life vision")
     assert len(ada.messages) == count
 
 
@@ -126,12 +126,12 @@ async def test_a_section_is_drafted_from_typed_words_and_kept(viva: Viva) -> Non
     assert vision["home"] == "" and vision["completion_percentage"] == 0
 
     screen = await ada.tap("Keep")
-    assert "1 of 14 sections written, 7 %" in screen.text and PRESENT in screen.text
+    assert "1 of 14 sections written, 7%" in screen.text and PRESENT in screen.text
     (vision,) = await _visions(viva, ada)
     assert vision["home"] == PRESENT
     assert (vision["title"], vision["status"], vision["version_number"]) == ("", "draft", 1)
     assert vision["completion_percentage"] == 7
-    screen = await ada.tap("My vision")
+    screen = await ada.tap("My life vision")
     assert "🏡 Home / Environment ✓" in screen.text and "🏡 Home ✓" in screen.buttons
     assert await _usage(viva, ada) == [{"action_type": "vision_generation", "success": True}]
     assert await viva.service_rows("select * from viva.ledger_differences()") == []
@@ -241,7 +241,7 @@ async def test_a_text_that_stands_is_replaced_only_after_saying_so_and_can_be_br
     assert "Keep puts this one in its place" in ada.screen.text
     assert (await _visions(viva, ada))[0]["home"] == PRESENT
     screen = await ada.tap("Keep, replacing the old")
-    assert "1 of 14 sections written, 7 %" in screen.text
+    assert "1 of 14 sections written, 7%" in screen.text
     assert (await _visions(viva, ada))[0]["home"] == f"{PRESENT}\n\nI have a red door."
     await ada.tap("Bring back the earlier text")
     assert (await _visions(viva, ada))[0]["home"] == PRESENT
@@ -481,7 +481,7 @@ async def test_a_command_wins_over_what_viva_waits_for(viva: Viva) -> None:
 async def test_going_elsewhere_ends_the_waiting(viva: Viva) -> None:
     ada = await viva.onboarded()
     await _ask(ada, "🏡 Home")
-    await ada.tap("My vision")
+    await ada.tap("My life vision")
     await ada.send("Hello there.")
     assert await _proposals(viva, ada) == []
 
@@ -541,7 +541,7 @@ async def test_a_long_text_arrives_whole_and_can_be_kept_and_read(viva: Viva) ->
     assert vision["home"] == text
     await ada.send("/vision")
     screen = await ada.tap("🏡 Home")
-    assert screen.buttons == ["Draft again", "My vision", "Main menu"]
+    assert screen.buttons == ["Draft again", "My life vision", "Main menu"]
     assert "\n\n".join(ada.messages[-2:]).count("slowly.") == 70
 
 

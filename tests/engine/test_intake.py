@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from bot.app import WEBHOOK_PATH, App
+from bot.engine import intake
 from bot.engine.intake import as_work
 from bot.errors import SettingsError
 from tests.conftest import DatabaseUrls
@@ -172,7 +173,11 @@ async def test_when_polling_fails_nothing_is_lost(viva: Viva) -> None:
     assert await said(viva, ada) == ["Still there?", "And now?"]
 
 
-async def test_after_a_week_of_silence_telegram_may_count_from_anywhere(viva: Viva) -> None:
+async def test_after_a_week_of_silence_telegram_may_count_from_anywhere(
+    viva: Viva, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "LONG_POLL_SECONDS", 0)  # the silence is asked through many times
+    await viva.restart()
     ada = await viva.onboarded()
     await ada.send("Before.")
     # "If there are no new updates for at least a week, then identifier of the next update will be chosen randomly."

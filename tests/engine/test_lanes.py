@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from bot.engine import lanes as engine
 from bot.errors import NotUnderstood
@@ -211,12 +210,6 @@ async def test_a_statement_that_can_never_go_through_counts_as_a_try_and_is_not_
 # ------------------------------------------------------------------------------ taken over, stopped
 
 
-class Made(BaseModel):
-    """What a step made."""
-
-    number: int
-
-
 async def test_a_process_that_was_declared_dead_cannot_commit_and_its_work_is_done_once(crew: Crew) -> None:
     await crew.person(700)
     frozen, thaw, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -259,6 +252,35 @@ async def test_a_process_that_was_declared_dead_cannot_commit_and_its_work_is_do
     await nothing_claimed(crew)
 
 
+async def test_a_process_that_was_declared_dead_cannot_end_work_that_another_has_in_hand(crew: Crew) -> None:
+    at_work: dict[bool, asyncio.Event] = {True: asyncio.Event(), False: asyncio.Event()}
+    go_on: dict[bool, asyncio.Event] = {True: asyncio.Event(), False: asyncio.Event()}
+    slow = True
+
+    async def wait(work: Work) -> None:
+        nonlocal slow
+        mine, slow = slow, False
+        at_work[mine].set()
+        await go_on[mine].wait()
+
+    crew.before = wait
+    frozen = await crew.hire()
+    await crew.give(update(1))
+    await at_work[True].wait()
+    await crew.rows("delete from viva.processes where id = $1", frozen.process.id)
+    await crew.hire()
+    await at_work[False].wait()
+    taken = (await crew.rows("select fence from viva.lanes"))[0]["fence"]
+    go_on[True].set()
+    while frozen.lanes._running:
+        await asyncio.wait(frozen.lanes._running.values())
+    assert await crew.effects() == {}
+    assert (await crew.rows("select fence from viva.lanes"))[0]["fence"] == taken
+    go_on[False].set()
+    await crew.done()
+    assert await crew.effects() == {"chat:1": [1]}
+
+
 async def never(job: Job, transaction: Transaction, error: Exception) -> None:
     raise AssertionError("nobody gave up")
 
@@ -280,6 +302,7 @@ async def test_a_person_who_erases_everything_leaves_nothing_behind_of_what_is_r
     ended: list[str] = []
 
     async def run(job: Job, doors: Doors) -> None:
+        await job.step("said", words)
         running.set()
         await go_on.wait()
         try:
@@ -287,6 +310,9 @@ async def test_a_person_who_erases_everything_leaves_nothing_behind_of_what_is_r
         except Fenced:
             ended.append("fenced")
             raise
+
+    async def words() -> dict[str, str]:
+        return {"text": "words of the person's"}
 
     async def nothing() -> dict[str, int]:
         return {}
@@ -307,6 +333,7 @@ async def test_a_person_who_erases_everything_leaves_nothing_behind_of_what_is_r
     await nothing_claimed(crew)
     assert ended == ["fenced"]
     assert await crew.rows("select 1 from viva.work where chat_id = 700 or telegram_id = 700 or lane like '%700'") == []
+    assert await crew.rows("select 1 from viva.work_steps") == []
     assert await crew.rows("select 1 from viva.wallets where user_id = $1", user_id) == []
     # The update's key stays, so that Telegram cannot bring it again.
     assert await crew.give(update(1, lane="chat:700", chat_id=700, telegram_id=700)) == 0

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
+import asyncpg
 import pytest
 
 from bot.playground.house import TOKEN
@@ -308,6 +309,27 @@ async def test_a_stop_sends_what_is_due_before_it_leaves(viva: Viva, ada: Someon
     assert told(ada, before) == [f"{number}" for number in range(20)]
     assert await viva.service_rows("select 1 from viva.outbox_chats where claimed_by is not null") == []
     await viva.start()
+
+
+async def test_a_chat_whose_sender_lost_its_connection_between_claim_and_send_is_sent_by_the_next(
+    viva: Viva, ada: Someone, database_urls: DatabaseUrls
+) -> None:
+    before = len(ada.messages)
+    administrator = await asyncpg.connect(database_urls.admin)
+    # The sender claims the chat and then waits for the gate of all chats, where its connection breaks.
+    async with administrator.transaction():
+        await administrator.execute("select from viva.gates for update")
+        await post(viva, text("the answer", to=ada))
+        for _ in range(1000):
+            if await administrator.fetch("select 1 from pg_locks where not granted"):
+                break
+            await asyncio.sleep(0.01)
+        await break_connections(database_urls)
+    await administrator.close()
+    with contextlib.suppress(DatabaseUnavailable):
+        await viva.service_rows("select 1")
+    await viva.quiet()
+    assert told(ada, before) == ["the answer"]
 
 
 async def test_when_connections_break_nothing_is_lost_doubled_out_of_order_or_left_claimed(

@@ -15,6 +15,7 @@ import pytest
 
 from bot.engine import process as engine
 from bot.playground.house import TOKEN
+from storage import outbox
 from storage import work as store
 from tests.conftest import DatabaseUrls
 from tests.engine.crew import Crew, crew_on, update
@@ -86,6 +87,23 @@ async def test_what_a_process_claims_after_it_was_declared_dead_is_freed_as_well
     await bury(crew)
     assert (await crew.rows("select claimed_by from viva.lanes"))[0]["claimed_by"] is None
     await dead.stop()
+
+
+async def test_a_claim_that_was_made_though_the_process_was_never_told_does_not_stand_for_ever(crew: Crew) -> None:
+    worker = await crew.hire()
+    # As after a connection that broke at the very commit of a claim: it stands, and nobody works it.
+    async with crew.service.transaction() as transaction:
+        await transaction.execute("select viva.lock_lanes(array['chat:1'])")
+        await transaction.execute("update viva.lanes set claimed_by = $1, fence = gen_random_uuid()", worker.process.id)
+        await transaction.execute("insert into viva.outbox_chats values (700, now(), $1)", worker.process.id)
+        await transaction.execute("update viva.outbox_chats set fence = gen_random_uuid()")
+        await store.enqueue(transaction, [update(1)])
+    worker.lanes._in_doubt = True
+    worker.lanes.wake()
+    await crew.done()
+    async with crew.service.transaction() as transaction:
+        await outbox.drop_unknown(transaction, process=worker.process.id, known=[])
+    assert await crew.rows("select 1 from viva.outbox_chats where claimed_by is not null") == []
 
 
 async def test_a_process_whose_lock_broke_signs_on_anew_and_goes_on_working(

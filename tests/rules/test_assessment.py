@@ -280,3 +280,11 @@ def test_facts_are_read_without_defaults() -> None:
     assert set(unknown.values()) == {None}
     known = rules.facts(has_children=False, relationship_status="widowed", employment_type="retired")
     assert known == {"has_children": "false", "relationship_status": "widowed", "employment_type": "retired"}
+
+
+@pytest.mark.parametrize(
+    ("rating", "measured", "gap"),
+    [(7, 70, "alike"), (7, 60, "alike"), (7, 80, "alike"), (7, 59, "higher"), (7, 81, "lower"), (1, 20, "alike")],
+)
+def test_felt_and_measured_are_alike_within_a_step_of_ten(rating: int, measured: int, gap: str) -> None:
+    assert rules.gap(rating, measured) == gap

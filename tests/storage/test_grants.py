@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 
-from storage import grants, meter
+from storage import grants, meter, migrate
 from storage.database import Database
 from tests.conftest import DatabaseUrls
 
@@ -326,6 +327,29 @@ async def test_nothing_expires_under_a_call_that_is_under_way(ada: Person) -> No
     assert await ada.expire(days=84) == 1
     assert await ada.balance() == 0
     assert await ada.differences() == []
+
+
+# --- what was there before grants --------------------------------------------------------------------------
+
+
+async def test_a_database_in_use_gets_its_grants_from_its_ledger(empty_database_url: str) -> None:
+    connection = await asyncpg.connect(empty_database_url)
+    await migrate._prepare(connection)
+    for migration in migrate.read_migrations():
+        if migration.name < "0008_grants.sql":
+            await migrate._apply(connection, migration)
+    user = await connection.fetchval("select user_id from viva.arrive(1, 1, 'Ada', 'en', 1000)")
+    await connection.execute("select viva.grant_tokens($1, 500, 'admin', 'admin:1', null)", user)
+    hold = uuid.uuid4()
+    await connection.execute(
+        "select viva.hold($1, $2, 1, 'a', 'chat_conversation', 'gpt-4.1-mini', 1200, 1)", hold, user
+    )
+    await connection.execute("select viva.settle($1, 1200, 1100, 100, 0.5, true, null, '{}')", hold)
+    await migrate.migrate(empty_database_url)
+    grants = await connection.fetch("select kind, amount, left_tokens from viva.grants order by id")
+    assert [tuple(row) for row in grants] == [("starting", 1000, 0), ("admin", 500, 300)]
+    assert await connection.fetch("select * from viva.ledger_differences()") == []
+    await connection.close()
 
 
 # --- any order of anything ---------------------------------------------------------------------------------

@@ -65,6 +65,13 @@ OWN: dict[str, tuple[str, str]] = {
         " values ('{assessment}', 'money_{number}', 'It comes and goes.')",
         "state = 'failed'",
     ),
+    "viva.assessment_self_ratings": (
+        "insert into viva.assessment_self_ratings (assessment_id, category, rating)"
+        " select '{assessment}', category, 7 from unnest(enum_range(null::public.assessment_category)) as category"
+        "  where category not in (select r.category from viva.assessment_self_ratings as r"
+        "                          where r.assessment_id = '{assessment}') limit 1",
+        "rating = 3",
+    ),
     "viva.vision_proposals": (
         "insert into viva.vision_proposals (user_id, vision_id, section_key) values ('{user}', '{vision}', 'fun')",
         "state = 'kept'",
@@ -117,6 +124,7 @@ OF_AN_ASSESSMENT = (
     "public.assessment_insights",
     "viva.assessment_not_applicable",
     "viva.assessment_words",
+    "viva.assessment_self_ratings",
 )
 
 ACCOUNTS = "viva.telegram_accounts"
@@ -132,6 +140,7 @@ CLOSED = {
     "viva.outbox",
     "viva.outbox_chats",
     "viva.gates",
+    "viva.starting_grants",
 }
 
 EVERY_TABLE = sorted([*OWN, *SHOWN, ACCOUNTS, *CLOSED])

@@ -1,4 +1,4 @@
--- Answers in a person's own words: what they said to a question, and the option that VIVA proposes for it.
+-- What a person says beside their answers: in their own words, and how an area feels before its questions.
 
 create table viva.assessment_words (
   id uuid primary key default gen_random_uuid(),
@@ -39,3 +39,32 @@ create policy "Users can delete their own assessment words" on viva.assessment_w
   using (exists (select from public.assessment_results as r where r.id = assessment_id and r.user_id = (select auth.uid())));
 create trigger viva_touch before update on viva.assessment_words for each row
   when (old.* is distinct from new.*) execute function viva.touch();
+
+
+create table viva.assessment_self_ratings (
+  assessment_id uuid not null references public.assessment_results (id) on delete cascade,
+  category public.assessment_category not null,
+  rating integer not null check (rating between 1 and 10),
+  rated_at timestamptz not null default now(),
+  primary key (assessment_id, category)
+);
+comment on table viva.assessment_self_ratings is
+  'How a person felt about an area before its questions. Shown beside what their answers come to, never part of it.';
+
+select viva.protect('viva.assessment_self_ratings');
+select viva.grant_own('viva.assessment_self_ratings');
+create policy "Users can view their own self-ratings" on viva.assessment_self_ratings
+  for select to authenticated
+  using (exists (select from public.assessment_results as r where r.id = assessment_id and r.user_id = (select auth.uid())));
+create policy "Users can insert their own self-ratings" on viva.assessment_self_ratings
+  for insert to authenticated
+  with check (exists (select from public.assessment_results as r where r.id = assessment_id and r.user_id = (select auth.uid())));
+create policy "Users can update their own self-ratings" on viva.assessment_self_ratings
+  for update to authenticated
+  using (exists (select from public.assessment_results as r where r.id = assessment_id and r.user_id = (select auth.uid())))
+  with check (exists (select from public.assessment_results as r where r.id = assessment_id and r.user_id = (select auth.uid())));
+create policy "Users can delete their own self-ratings" on viva.assessment_self_ratings
+  for delete to authenticated
+  using (exists (select from public.assessment_results as r where r.id = assessment_id and r.user_id = (select auth.uid())));
+create trigger viva_keep_answers before insert or update or delete on viva.assessment_self_ratings
+  for each row execute function viva.keep_answers();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aiogram import F, Router
+from aiogram.dispatcher.event.bases import SkipHandler
 from aiogram.filters import CommandStart
 from aiogram.filters.callback_data import CallbackData
 from aiogram.types import CallbackQuery, InlineKeyboardButton, Message
@@ -10,7 +11,7 @@ from aiogram.utils.formatting import Bold, Text
 
 from bot.config import Settings
 from bot.services.work import Work
-from handlers import care, home, privacy
+from handlers import care, home, privacy, recordings
 from handlers.screen import Screen, button, say, show
 from handlers.waiting import Waiting
 from prompts import replies
@@ -141,16 +142,20 @@ def rename() -> InlineKeyboardButton:
 async def on_name(message: Message, user: Account, db: Transaction, work: Work) -> None:
     """Keep the name that was typed."""
     name = " ".join((message.text or "").split())
+    if name.count(" ") >= NAME_WORDS:
+        # Somebody who confides in VIVA at once is heard at once; the name can stay Telegram's.
+        await people.wait_for(db, None)
+        raise SkipHandler
     await care.speak_up(work, db, user, name)
-    if len(name) > NAME_LIMIT or name.count(" ") >= NAME_WORDS or not any(letter.isalpha() for letter in name):
+    if len(name) > NAME_LIMIT or not any(letter.isalpha() for letter in name):
         say(work, WORDS("name_odd"))
         return
     await _keep_name(name, user, db, work, None)
 
 
-@router.message(Waiting("name"), ~F.text)
+@router.message(Waiting("name"), ~F.text, ~F.photo, ~recordings.ANY)
 async def on_no_name(message: Message, work: Work) -> None:
-    """Ask again: a picture or a recording cannot be a name."""
+    """Ask again: a sticker cannot be a name. A picture or a recording goes on to the journal."""
     say(work, WORDS("name_only_text"))
 
 

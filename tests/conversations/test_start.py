@@ -48,12 +48,23 @@ async def test_a_name_that_cannot_be_one_is_asked_again(viva: Viva) -> None:
     assert "60 characters" in ada.screen.text
     await ada.send("x" * 61)
     assert "60 characters" in ada.screen.text
-    await ada.send("Lovely to meet you, I feel tired lately.")
-    assert "up to five words" in ada.screen.text
-    await ada.send_photo()
+    await viva.telegram.send_sticker(ada.account)
+    await viva.quiet()
     assert "Please type what I may call you" in ada.screen.text
     await ada.send("Грета 🙂")
     assert "Грета 🙂" in ada.screen.text
+
+
+async def test_what_somebody_confides_while_their_name_is_asked_is_heard_and_kept(viva: Viva) -> None:
+    ada = await viva.person("Ada")
+    await ada.send("/start")
+    await ada.tap("I am 18")
+    await ada.send_photo(caption="My garden.")
+    await ada.send("I feel so tired lately and do not know why.")
+    said = await viva.rows(ada, "select message from ai_conversations where role = 'user'")
+    assert said == [{"message": "I feel so tired lately and do not know why."}]
+    assert await viva.rows(ada, "select content from journal_entries") == [{"content": "My garden."}]
+    assert len(viva.model.requests) == 1
 
 
 async def test_the_starting_grant_comes_once_and_stands_in_the_ledger(viva: Viva) -> None:

@@ -145,8 +145,9 @@ class Lanes:
         except Exception as error:
             # What was to end the work failed itself; a fault of ours. Other work must not stand still for it.
             log.error("work failed", extra=extra | {"error": type(error).__name__, "where": where(error)})
+            await asyncio.sleep(POLL_SECONDS)
             if head is not None:
-                with contextlib.suppress(Fenced, DatabaseUnavailable):
+                with contextlib.suppress(Exception):
                     await self._retry(head, claim, error)
         finally:
             self._outbox_wake()

@@ -55,7 +55,7 @@ def completed(**changes: Any) -> Result:
         "relationship_status": None,
         "employment_type": None,
     }
-    return Result(**values | changes)
+    return Result(**{"self_ratings": {}} | values | changes)
 
 
 def test_what_stays_the_same_comes_first_and_the_new_message_last() -> None:

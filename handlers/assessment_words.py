@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from aiogram import F, Router
@@ -14,13 +12,12 @@ from aiogram.filters.callback_data import CallbackData
 from aiogram.types import CallbackQuery, InlineKeyboardButton, Message
 from aiogram.utils.formatting import Bold, ExpandableBlockQuote, Italic, Text
 
-from bot.ai.meter import Action, Ticket
-from bot.ai.model import Transcript
+from bot.ai.meter import Action
 from bot.config import Settings
 from bot.errors import ModelRefused, ModelUnavailable, NoModel, NotUnderstood, OutOfTokens, TooLarge
-from bot.media import key_for
 from bot.services import assessment as rules
-from bot.services import journal, wallet
+from bot.services import recordings as sound
+from bot.services import wallet
 from bot.services.care import Sign
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
@@ -34,8 +31,7 @@ from storage import assessment as assessments
 from storage import assessment_words as store
 from storage import people
 from storage.assessment_words import Told
-from storage.database import Fenced, Transaction
-from storage.journal import Recording
+from storage.database import Transaction
 from storage.people import Account
 
 WORDS = replies.of("assessment")
@@ -361,48 +357,15 @@ async def hear(job: Job, doors: Doors) -> None:
         await _settled(job)
         return
     told, attempt, sheet, question = standing
-    kept = told.unheard
-    media_key = key_for(job.user_id, "assessments", f"{told.id}.{job.payload.get('ending')}")
-    if kept is not None:
-        media_key = doors.media.key_of(kept.url, owner=job.user_id)
-
-    async def keep() -> float:
-        sound = await doors.sent_files.fetch(job.payload["file"])
-        seconds = await asyncio.to_thread(journal.measure, sound)
-        await doors.media.put(media_key, sound)
-        return seconds
-
-    async def measure() -> float:
-        return await asyncio.to_thread(journal.measure, await doors.media.get(media_key))
-
-    try:
-        seconds = await job.step("stored", keep if "file" in job.payload else measure)
-    except Fenced:
-        # Whoever erased everything meanwhile must not find this here.
-        if not await job.still_wanted():
-            await doors.media.delete(media_key)
-        raise
-    recording = kept or Recording(
-        url=doors.media.url_of(media_key),
-        transcript="",
-        type=job.payload["type"],
-        category=question.category,
-        duration=max(1, round(seconds)),
-        created_at=datetime.now(UTC),
+    recording, seconds = await sound.keep(
+        job, doors, folder="assessments", name=str(told.id), category=question.category, kept=told.unheard
     )
     async with job.transaction() as db:
         await store.keep_recording(db, told.id, recording)
     if account.consented_at is None:
         await _withdrawn(job, told, attempt, sheet, question)
         return
-    await job.show_action("typing")
-
-    async def listen(ticket: Ticket) -> Transcript:
-        sound = await doors.media.get(media_key)
-        name = f"recording.{media_key.rpartition('.')[2]}"
-        return await doors.model.transcribe(ticket, sound=sound, file_name=name, seconds=seconds)
-
-    transcript = await job.call("transcript", Transcript, listen)
+    transcript = await sound.hear(job, doors, recording, seconds=seconds)
     async with job.finish() as db:
         if not transcript.text:
             await store.move(db, told.id, since=["reading"], to="failed")

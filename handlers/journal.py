@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
-from datetime import UTC, datetime
 from typing import Any
 
 from aiogram import F, Router
@@ -17,6 +15,7 @@ from bot.ai.model import Transcript
 from bot.errors import ModelError, ModelUnavailable, NoModel, NotFound, NotUnderstood, OutOfTokens, TooLarge
 from bot.media import key_for
 from bot.services import journal as service
+from bot.services import recordings as sound
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
 from handlers import balance, care, home, recordings
@@ -78,7 +77,7 @@ async def list_screen(db: Transaction, *, page: int = 0) -> Screen:
 def _label(entry: journal.Entry) -> str:
     words = entry.title or entry.content or next((r.transcript for r in entry.audio_recordings if r.transcript), "")
     if not words and entry.audio_recordings:
-        words = WORDS("recording", length=service.length(entry.audio_recordings[0].duration))
+        words = WORDS("recording", length=sound.length(entry.audio_recordings[0].duration))
     if not words and entry.image_urls:
         words = _pictures(entry)
     return f"{entry.date:%d %b}  {service.headline(words or WORDS('no_words'))}"
@@ -98,7 +97,7 @@ def entry_text(entry: journal.Entry) -> Text:
         parts += ["\n\n", Italic(_pictures(entry))]
     for recording in entry.audio_recordings:
         heard = "recording" if recording.transcript else "recording_unheard"
-        parts += ["\n\n", Italic(WORDS(heard, length=service.length(recording.duration)))]
+        parts += ["\n\n", Italic(WORDS(heard, length=sound.length(recording.duration)))]
         if recording.transcript:
             parts += ["\n", ExpandableBlockQuote(recording.transcript)]
     return Text(*parts)
@@ -259,38 +258,16 @@ async def keep_photo(job: Job, doors: Doors) -> None:
             done = Screen(text=WORDS("kept_photo", date=f"{entry.date:%d %B}"), rows=_after(entry))
             replace(job, done, key=job.payload["key"])
     except Fenced:
-        await _tidy(job, doors, media_key)
+        await sound.tidy(job, doors, media_key)
         raise
 
 
 async def keep_recording(job: Job, doors: Doors) -> None:
     """Fetch the recording and store it first; then write down its words and show them."""
     entry_id = uuid.UUID(job.payload["entry"])
-    media_key = key_for(job.user_id, "journal", f"{entry_id}-{job.head.id}.{job.payload['ending']}")
-    kept = job.payload.get("kept")
-    if kept is not None:
-        media_key = doors.media.key_of(kept["url"], owner=job.user_id)
-
-    async def store() -> float:
-        sound = await doors.sent_files.fetch(job.payload["file"])
-        seconds = await asyncio.to_thread(service.measure, sound)
-        await doors.media.put(media_key, sound)
-        return seconds
-
-    async def measure() -> float:
-        return await asyncio.to_thread(service.measure, await doors.media.get(media_key))
-
-    try:
-        seconds = await job.step("stored", store if kept is None else measure)
-    except Fenced:
-        await _tidy(job, doors, media_key)
-        raise
-    recording = journal.Recording(
-        url=doors.media.url_of(media_key),
-        transcript="",
-        type=job.payload["type"],
-        duration=max(1, round(seconds)),
-        created_at=datetime.now(UTC) if kept is None else kept["created_at"],
+    kept = journal.Recording.model_validate(job.payload["kept"]) if "kept" in job.payload else None
+    recording, seconds = await sound.keep(
+        job, doors, folder="journal", name=f"{entry_id}-{job.head.id}", category="journal", kept=kept
     )
     async with job.transaction() as db:
         await journal.keep_recording(db, entry_id, recording)
@@ -299,15 +276,8 @@ async def keep_recording(job: Job, doors: Doors) -> None:
     problem: Exception | None = None
     transcript: Transcript | None = None
     if account.consented_at is not None:
-        await job.show_action("typing")
-
-        async def hear(ticket: Any) -> Transcript:
-            sound = await doors.media.get(media_key)
-            name = f"recording.{job.payload['ending']}"
-            return await doors.model.transcribe(ticket, sound=sound, file_name=name, seconds=seconds)
-
         try:
-            transcript = await job.call("transcript", Transcript, hear)
+            transcript = await sound.hear(job, doors, recording, seconds=seconds)
         except ModelError as error:
             if isinstance(error, ModelUnavailable) and not job.last_try:
                 raise
@@ -333,7 +303,7 @@ def _told(
     entry: journal.Entry, seconds: float, heard: str | None, problem: Exception | None, *, consented: bool
 ) -> Text:
     """What the person reads once a recording is kept."""
-    values = {"date": f"{entry.date:%d %B}", "length": service.length(seconds)}
+    values = {"date": f"{entry.date:%d %B}", "length": sound.length(seconds)}
     if heard:
         return Text(WORDS("kept_recording", **values), "\n\n", ExpandableBlockQuote(heard))
     if heard is not None:
@@ -346,12 +316,6 @@ def _told(
     if not consented:
         return Text(WORDS("kept_no_consent", **values))
     return Text(WORDS("kept_not_heard", **values))
-
-
-async def _tidy(job: Job, doors: Doors, media_key: str) -> None:
-    """Remove what was just stored for somebody who erased everything meanwhile."""
-    if not await job.still_wanted():
-        await doors.media.delete(media_key)
 
 
 async def not_kept(job: Job, db: Transaction, error: Exception) -> None:

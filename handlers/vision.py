@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
-from datetime import UTC, datetime
 from typing import Any
 
 from aiogram import F, Router
@@ -14,12 +12,11 @@ from aiogram.filters.callback_data import CallbackData
 from aiogram.types import CallbackQuery, InlineKeyboardButton, InlineKeyboardMarkup, Message
 from aiogram.utils.formatting import Bold, ExpandableBlockQuote, Italic, Text
 
-from bot.ai.meter import Action, Ticket
-from bot.ai.model import Reply, Transcript
+from bot.ai.meter import Action
+from bot.ai.model import Reply
 from bot.config import Settings
 from bot.errors import ModelRefused, ModelUnavailable, NoModel, NotFound, NotUnderstood, OutOfTokens, TooLarge
-from bot.media import key_for
-from bot.services import journal
+from bot.services import recordings as sound
 from bot.services import vision as service
 from bot.services.care import Sign
 from bot.services.doors import Doors
@@ -32,8 +29,7 @@ from prompts import vision as prompts
 from prompts.categories import SECTIONS, Section
 from prompts.vision import Material
 from storage import people, profile, vision
-from storage.database import Fenced, Transaction
-from storage.journal import Recording
+from storage.database import Transaction
 from storage.people import Account
 from storage.vision import Proposal
 
@@ -491,48 +487,15 @@ async def hear(job: Job, doors: Doors) -> None:
         async with job.finish():
             return
     proposal, section, account, _ = awaiting
-    kept = proposal.unheard
-    media_key = key_for(job.user_id, "vision", f"{proposal.id}.{job.payload.get('ending')}")
-    if kept is not None:
-        media_key = doors.media.key_of(kept.url, owner=job.user_id)
-
-    async def store() -> float:
-        sound = await doors.sent_files.fetch(job.payload["file"])
-        seconds = await asyncio.to_thread(journal.measure, sound)
-        await doors.media.put(media_key, sound)
-        return seconds
-
-    async def measure() -> float:
-        return await asyncio.to_thread(journal.measure, await doors.media.get(media_key))
-
-    try:
-        seconds = await job.step("stored", store if "file" in job.payload else measure)
-    except Fenced:
-        # Whoever erased everything meanwhile must not find this here.
-        if not await job.still_wanted():
-            await doors.media.delete(media_key)
-        raise
-    recording = kept or Recording(
-        url=doors.media.url_of(media_key),
-        transcript="",
-        type=job.payload["type"],
-        category="vision",
-        duration=max(1, round(seconds)),
-        created_at=datetime.now(UTC),
+    recording, seconds = await sound.keep(
+        job, doors, folder="vision", name=str(proposal.id), category="vision", kept=proposal.unheard
     )
     async with job.transaction() as db:
         await vision.keep_recording(db, proposal.id, recording)
     if account.consented_at is None:
         await _give_up(job, proposal, _trouble_screen(proposal, section, WORDS("withdrawn")))
         return
-    await job.show_action("typing")
-
-    async def listen(ticket: Ticket) -> Transcript:
-        sound = await doors.media.get(media_key)
-        name = f"recording.{media_key.rpartition('.')[2]}"
-        return await doors.model.transcribe(ticket, sound=sound, file_name=name, seconds=seconds)
-
-    transcript = await job.call("transcript", Transcript, listen)
+    transcript = await sound.hear(job, doors, recording, seconds=seconds)
     async with job.finish() as db:
         if not transcript.text:
             await vision.move(db, proposal.id, since=["drafting"], to="failed")

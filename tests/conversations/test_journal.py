@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from bot.services import journal
+from bot.services import recordings
 from handlers.journal import HearTap
 from tests.world import Someone, Viva, tone
 
@@ -40,7 +40,7 @@ async def test_a_voice_note_is_stored_and_its_transcript_stands_in_the_seed_s_sh
     assert set(recording) == {"url", "transcript", "type", "category", "duration", "created_at"}
     assert recording["transcript"] == "I walked by the river and thought of my father."
     assert recording["type"] == "audio" and recording["category"] == "journal" and recording["duration"] == 3
-    assert 2.5 < journal.measure(_stored(viva, recording["url"])) < 3.5
+    assert 2.5 < recordings.measure(_stored(viva, recording["url"])) < 3.5
     assert "by the river" in ada.screen.text
     kinds = [entity["type"] for entity in ada.screen.message["entities"]]
     assert "expandable_blockquote" in kinds

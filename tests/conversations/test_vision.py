@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from bot.services import journal
+from bot.services import recordings
 from prompts import assessment as bank
 from prompts.categories import SECTIONS
 from tests.world import Screen, Someone, Viva, tone
@@ -162,7 +162,7 @@ async def test_a_voice_note_is_kept_shown_in_words_and_written_from(viva: Viva) 
     assert set(recording) == {"url", "transcript", "type", "category", "duration", "created_at"}
     assert recording["transcript"] == IMAGINED and recording["duration"] == 3
     assert f"/users/{await ada.user_id()}/vision/" in recording["url"]
-    assert 2.5 < journal.measure(_stored(recording["url"])) < 3.5
+    assert 2.5 < recordings.measure(_stored(recording["url"])) < 3.5
     assert [row["action_type"] for row in await _usage(viva, ada)] == ["transcription", "vision_generation"]
     assert await viva.rows(ada, "select * from journal_entries") == []
     await ada.tap("Keep")

@@ -358,7 +358,7 @@ async def test_erasing_while_the_person_s_own_updates_run_never_ends_in_a_stands
     crew.jobs |= {"write": (run, give_up), "erase": (erase, give_up)}
     await crew.hire()
     await crew.hire()
-    for _ in range(3):
+    for _ in range(2):
         await crew.person(700)
         work = [job("write", lane=f"talk{next(numbers)}:700") for _ in range(4)]
         await crew.give(*work[:2], job("erase", lane="erase:1"), *work[2:], job("erase", lane="erase:2"))

@@ -194,7 +194,7 @@ async def at_least(viva: Viva, person: Someone, role: str, count: int) -> None:
     raise AssertionError(f"only {len(await turns(viva, person, role))} of {count}")
 
 
-async def test_thirty_numbered_texts_through_two_real_kills_are_each_kept_and_answered_once_in_order(
+async def test_thirty_numbered_texts_through_a_real_kill_are_each_kept_and_answered_once_in_order(
     viva: Viva,
 ) -> None:
     ada = await viva.onboarded()
@@ -202,20 +202,16 @@ async def test_thirty_numbered_texts_through_two_real_kills_are_each_kept_and_an
     texts = [f"This is thought number {number:02d} of mine." for number in range(30)]
     served = Served(viva)
     await served.start()
-    for text in texts[:20]:
+    for text in texts[:25]:
         await ada.send_without_waiting(text)
-    await at_least(viva, ada, "assistant", 3)
+    await at_least(viva, ada, "assistant", 8)
     assert (await served.end(signal.SIGKILL))[0] == -signal.SIGKILL
     await served.start()
-    for text in texts[20:]:
+    for text in texts[25:]:
         await ada.send_without_waiting(text)
-    await at_least(viva, ada, "assistant", 12)
-    assert (await served.end(signal.SIGKILL))[0] == -signal.SIGKILL
-    await served.start()
     await at_least(viva, ada, "assistant", 29)
     code, logged = await served.end(signal.SIGTERM)
     assert code == 0, logged
-    await viva.start()
     await viva.quiet()
 
     assert await turns(viva, ada, "user") == texts
@@ -239,7 +235,7 @@ async def test_thirty_numbered_texts_through_two_real_kills_are_each_kept_and_an
     assert [text for place, text in enumerate(shown) if place == 0 or text != shown[place - 1]] == [
         text for place, text in enumerate(answers) if place == 0 or text != answers[place - 1]
     ]
-    assert len(answers) <= len(shown) <= len(answers) + 2
+    assert len(answers) <= len(shown) <= len(answers) + 1
     assert await viva.service_rows("select 1 from viva.lanes") == []
 
 

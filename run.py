@@ -37,7 +37,9 @@ def main() -> int:
             return code
         MARK.write_text(wanted)
     words = sys.argv[1:]
-    module = ["pytest", "--numprocesses=auto", *words[1:]] if words[:1] == ["test"] else ["bot", *words]
+    # Two at a time on each core: most of a test is waiting for Postgres and for sockets.
+    workers = f"--numprocesses={2 * (os.cpu_count() or 1)}"
+    module = ["pytest", workers, "--dist=worksteal", *words[1:]] if words[:1] == ["test"] else ["bot", *words]
     # Where it is called from does not matter: the code and `.env` are the project's own.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))}
     os.chdir(HERE)

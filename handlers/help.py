@@ -63,7 +63,8 @@ async def introduce(bot: Bot) -> None:
     """Tell Telegram the commands and descriptions, where they differ from what it has."""
     commands = [BotCommand(command=name, description=WORDS(f"command_{name}")) for name in COMMANDS]
     try:
-        if await bot.get_my_commands() != commands:
+        told = [(command.command, command.description) for command in await bot.get_my_commands()]
+        if told != [(command.command, command.description) for command in commands]:
             await bot.set_my_commands(commands)
         if (await bot.get_my_description()).description != WORDS("bot_description"):
             await bot.set_my_description(WORDS("bot_description"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+from aiogram.exceptions import TelegramBadRequest
+
 from tests.world import Viva
 
 
@@ -195,3 +198,15 @@ async def test_talking_without_the_yes_to_ai_asks_for_it(viva: Viva) -> None:
     await ada.tap("Ada")
     screen = await ada.tap("Talk with me")
     assert "Yes, I am 18 and agree" in screen.buttons
+
+
+async def test_telegram_is_told_the_commands_once_and_not_again_at_each_start(viva: Viva) -> None:
+    ada = await viva.onboarded()  # once VIVA answers, it has introduced itself
+    assert viva.app is not None
+    told = await viva.app.bot.get_my_commands()
+    assert "assessment" in {command.command for command in told}
+    viva.telegram.fail_next("setMyCommands", 400, "Bad Request: told again")
+    await viva.restart()
+    await ada.send("/help")
+    with pytest.raises(TelegramBadRequest, match="told again"):  # still waiting for the first call since
+        await viva.app.bot.set_my_commands(told)

@@ -24,7 +24,7 @@ from bot.playground.model import ModelServer
 from bot.playground.telegram import TelegramServer
 from storage.database import Database
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds until a promise counts as broken; generous, for two busy cores."""
 
 

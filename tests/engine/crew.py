@@ -19,7 +19,7 @@ from storage.database import Database
 from storage.work import NewWork
 from tests.conftest import DatabaseUrls
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class NoFrames:
@@ -55,11 +55,15 @@ class Worker:
         await self.process.start()
         self._running = [asyncio.create_task(self.process.run()), asyncio.create_task(self.lanes.run())]
 
-    async def stop(self) -> None:
-        """Leave in order."""
+    async def take_no_more(self) -> None:
+        """Claim nothing from now on, as at the beginning of every shutdown; what is running goes on."""
         for task in reversed(self._running):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Leave in order."""
+        await self.take_no_more()
         await self.lanes.drain(seconds=PATIENCE)
         await self.process.stop()
         await self.database.close()

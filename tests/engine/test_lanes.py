@@ -400,10 +400,12 @@ async def test_work_cut_short_by_leaving_is_given_back_and_does_not_count_as_a_t
     worker = await crew.hire()
     await crew.give(update(1))
     await begun.wait()
+    await worker.take_no_more()
     await worker.lanes.drain(seconds=0)
     assert (await crew.rows("select claimed_by, fence from viva.lanes"))[0] == {"claimed_by": None, "fence": None}
     assert (await crew.rows("select attempts from viva.work"))[0]["attempts"] == 0
     crew.before = None
+    await crew.hire()
     await crew.done()
 
 

@@ -28,7 +28,8 @@ from pydantic import ValidationError
 import handlers
 from bot.ai import prices, tokens
 from bot.ai.meter import Meter
-from bot.ai.model import Model, Models
+from bot.ai.model import Model
+from bot.ai.provider import Models
 from bot.config import Settings
 from bot.engine.files import TelegramFiles
 from bot.engine.frames import TelegramFrames
@@ -118,7 +119,13 @@ class App:
             model = Model(
                 api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key is not None else "none",
                 base_url=settings.openai_base_url,
-                models=Models(chat=settings.viva_chat_model, transcribe=settings.viva_transcribe_model),
+                models=Models(
+                    chat=settings.viva_chat_model,
+                    transcribe=settings.viva_transcribe_model,
+                    speech=settings.viva_speech_model,
+                    image=settings.viva_image_model,
+                    embedding=settings.viva_embedding_model,
+                ),
                 meter=Meter(database),
                 price_book=prices.read(settings.viva_prices_file),
             )

@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     openai_base_url: str | None = None
     viva_chat_model: str = "gpt-4.1-mini"
     viva_transcribe_model: str | None = "gpt-4o-mini-transcribe"
+    viva_speech_model: str | None = "tts-1"
+    viva_image_model: str | None = "gpt-image-1-mini"
+    viva_embedding_model: str | None = None
     viva_prices_file: Path | None = None
     viva_context_tokens: int = Field(12_000, ge=2_000, le=200_000)
 
@@ -58,7 +61,9 @@ class Settings(BaseSettings):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
 
-    @field_validator("viva_transcribe_model", mode="after")
+    @field_validator(
+        "viva_transcribe_model", "viva_speech_model", "viva_image_model", "viva_embedding_model", mode="after"
+    )
     @classmethod
     def _none_means_none(cls, value: str | None) -> str | None:
         return None if value is not None and value.lower() == "none" else value

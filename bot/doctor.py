@@ -11,7 +11,7 @@ from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import TelegramAPIError
 
 from bot import logs
-from bot.ai import prices
+from bot.ai import pictures, prices
 from bot.ai.model import reach
 from bot.config import Settings
 from bot.errors import SettingsError, VivaError
@@ -106,16 +106,32 @@ async def _telegram(settings: Settings) -> str:
 
 async def _model(settings: Settings) -> str:
     book = prices.read(settings.viva_prices_file)
+    finding: list[tuple[str, str | None, Callable[[str], object]]] = [
+        ("VIVA_CHAT_MODEL", settings.viva_chat_model, lambda model: book.for_text(model, prices.today())),
+        (
+            "VIVA_TRANSCRIBE_MODEL",
+            settings.viva_transcribe_model,
+            lambda model: book.for_transcription(model, prices.today()),
+        ),
+        ("VIVA_SPEECH_MODEL", settings.viva_speech_model, lambda model: book.for_speech(model, prices.today())),
+        (
+            "VIVA_IMAGE_MODEL",
+            settings.viva_image_model,
+            lambda model: book.for_image(model, pictures.SIZE, pictures.QUALITY, prices.today()),
+        ),
+        (
+            "VIVA_EMBEDDING_MODEL",
+            settings.viva_embedding_model,
+            lambda model: book.for_embedding(model, prices.today()),
+        ),
+    ]
     missing = []
-    try:
-        book.for_text(settings.viva_chat_model, prices.today())
-    except prices.UnknownPrice:
-        missing.append(f"VIVA_CHAT_MODEL={settings.viva_chat_model}")
-    if settings.viva_transcribe_model is not None:
-        try:
-            book.for_transcription(settings.viva_transcribe_model, prices.today())
-        except prices.UnknownPrice:
-            missing.append(f"VIVA_TRANSCRIBE_MODEL={settings.viva_transcribe_model}")
+    for name, model, find in finding:
+        if model is not None:
+            try:
+                find(model)
+            except prices.UnknownPrice:
+                missing.append(f"{name}={model}")
     if missing:
         raise _Wrong(f"no price for {' and '.join(missing)}; put rows into a file named by VIVA_PRICES_FILE")
     if settings.openai_api_key is None and settings.openai_base_url is None:

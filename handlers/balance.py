@@ -29,22 +29,22 @@ LONG = 365
 router = Router(name="balance")
 
 
-async def _outlook(db: Transaction, user: Account, settings: Settings, *, free: int) -> list[object]:
+async def outlook(db: Transaction, user: Account, settings: Settings, *, free: int) -> list[object]:
     """What comes, what ends, and how long it lasts, a line each."""
-    outlook = await grants.outlook(db)
+    coming = await grants.outlook(db)
     ending = await grants.ending(db)
-    assert outlook is not None
+    assert coming is not None
     lines = []
     if settings.viva_drip_tokens:
         amount = wallet.tokens(settings.viva_drip_tokens)
-        if outlook.drip_at > datetime.now(UTC):
-            lines.append(USAGE("drip_next", amount=amount, date=usage.day(outlook.drip_at, user)))
+        if coming.drip_at > datetime.now(UTC):
+            lines.append(USAGE("drip_next", amount=amount, date=usage.day(coming.drip_at, user)))
         else:
             lines.append(USAGE("drip_soon", amount=amount))
     if ending is not None:
         date = usage.day(ending.expires_at, user)
         lines.append(USAGE("ending", tokens=wallet.tokens(ending.tokens), date=date))
-    days = rules.days_left(tokens=free, used=outlook.used, days=outlook.days)
+    days = rules.days_left(tokens=free, used=coming.used, days=coming.days)
     if days is not None and days > LONG:
         lines.append(USAGE("lasts_long"))
     elif days is not None:
@@ -66,11 +66,11 @@ async def screen(db: Transaction, user: Account, settings: Settings) -> Screen:
     if purse.held:
         parts += ["\n", WORDS("balance_held", held=wallet.tokens(purse.held))]
     if not used:
-        parts += await _outlook(db, user, settings, free=purse.balance - purse.held)
+        parts += await outlook(db, user, settings, free=purse.balance - purse.held)
         parts += ["\n\n", WORDS("balance_nothing_used")]
     else:
         parts += ["\n", WORDS("balance_used", used=wallet.tokens(purse.used), cost=wallet.money(purse.cost_cents))]
-        parts += await _outlook(db, user, settings, free=purse.balance - purse.held)
+        parts += await outlook(db, user, settings, free=purse.balance - purse.held)
         parts += ["\n\n", Bold(WORDS("balance_by"))]
         for kind in used:
             calls = WORDS("calls_one") if kind.calls == 1 else WORDS("calls_many", calls=kind.calls)

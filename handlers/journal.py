@@ -11,7 +11,7 @@ from aiogram.filters.callback_data import CallbackData
 from aiogram.types import CallbackQuery, Message
 from aiogram.utils.formatting import Bold, ExpandableBlockQuote, Italic, Text
 
-from bot.ai.model import Transcript
+from bot.ai.sound import Transcript
 from bot.errors import ModelError, ModelUnavailable, NoModel, NotFound, NotUnderstood, OutOfTokens, TooLarge
 from bot.media import key_for
 from bot.services import journal as service

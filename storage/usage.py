@@ -63,3 +63,25 @@ async def by_day(transaction: Transaction, *, since: date, time_zone: str) -> li
         since,
         time_zone,
     )
+
+
+class Spent(BaseModel):
+    """What several calls took in all; cost in US cents."""
+
+    tokens: int
+    cost_cents: Decimal
+
+
+async def of_work(transaction: Transaction, work_id: int) -> Spent:
+    """What the calls of this piece of work took so far, failed ones that were charged included."""
+    spent = await transaction.one(
+        Spent,
+        """
+        select coalesce(sum(u.tokens_used), 0) as tokens, coalesce(sum(u.cost_estimate), 0) as cost_cents
+          from viva.holds h join token_usage u on u.id = h.usage_id
+         where h.work_id = $1
+        """,
+        work_id,
+    )
+    assert spent is not None
+    return spent

@@ -1,4 +1,4 @@
-"""The only door to a model: chat, structured answers and transcription over the `openai` client, each metered.
+"""The only door to a model: chat and structured answers over the `openai` client; sound, pictures, embeddings beside.
 
 Works with any OpenAI-compatible server. What a person wrote reaches a model as data inside messages; this module
 adds nothing to it. No call is made inside a database transaction.
@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast
 
-import httpx2
 import openai
 from openai.types import CompletionUsage
-from openai.types.audio import Transcription
 from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from bot.ai import prices, tokens
-from bot.ai.meter import Action, Meter, Ticket
-from bot.errors import ModelRefused, ModelUnavailable, NoModel
+from bot.ai import tokens
+from bot.ai.embeddings import Embeddings
+from bot.ai.meter import Action, Ticket
+from bot.ai.pictures import Pictures
+from bot.ai.provider import FAULTS, describe, priced, translate, whole
+from bot.ai.sound import Sound
+from bot.errors import ModelRefused, ModelUnavailable
 from storage import database
-
-FAULTS = (openai.OpenAIError, httpx2.HTTPError, ValueError)
-"""What a provider's fault looks like: the SDK lets transport and decoding errors through while a stream is read."""
 
 Result = TypeVar("Result")
 Shape = TypeVar("Shape", bound=BaseModel)
@@ -52,48 +49,8 @@ class Reply(BaseModel):
     output_tokens: int
 
 
-class Transcript(BaseModel):
-    """The words of a recording of `seconds` seconds."""
-
-    text: str
-    model: str
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Models:
-    """The names of the models in use; `transcribe` may be missing."""
-
-    chat: str
-    transcribe: str | None
-
-
-class Model:
+class Model(Sound, Pictures, Embeddings):
     """A provider's models behind the meter."""
-
-    def __init__(
-        self,
-        *,
-        api_key: str,
-        base_url: str | None,
-        models: Models,
-        meter: Meter,
-        price_book: prices.PriceBook,
-    ) -> None:
-        self.models = models
-        self._meter = meter
-        self._prices = price_book
-        # Retries belong to the engine, where each try has a hold of its own.
-        self._client = openai.AsyncOpenAI(
-            api_key=api_key,
-            base_url=base_url,
-            max_retries=0,
-            timeout=openai.Timeout(connect=10, read=90, write=60, pool=30),
-        )
-
-    async def close(self) -> None:
-        """Close the connections to the provider."""
-        await self._client.close()
 
     async def chat(
         self,
@@ -116,10 +73,7 @@ class Model:
         database.forbid_inside_transaction("a model call")
         if stop.is_set():
             raise ModelRefused("This was stopped before it began.")
-        try:
-            price = self._prices.for_text(self.models.chat, prices.today())
-        except prices.UnknownPrice as error:
-            raise NoModel(f"The chat model has no price, so it is not used: {error}.") from None
+        price = priced(self._prices.for_text, self.models.chat)
         prompt_tokens = self._count(messages)
         hold = await self._meter.hold(
             ticket,
@@ -135,10 +89,10 @@ class Model:
             await self._read(stream, messages=messages, cap=hold.granted - prompt_tokens, on_text=on_text, stop=stop)
         except FAULTS as error:
             problem = error
-        text = _whole(stream.text)
+        text = whole(stream.text)
         if problem is not None and not text.strip():
-            await self._meter.fail(hold, error=_describe(problem))
-            raise _translate(problem) from None
+            await self._meter.fail(hold, error=describe(problem))
+            raise translate(problem) from None
         input_tokens, output_tokens, metadata = stream.usage_or(
             input_tokens=prompt_tokens, output_tokens=tokens.count(text)
         )
@@ -180,7 +134,7 @@ class Model:
             output_tokens=output_tokens,
             cost_cents=cost,
             metadata=metadata,
-            error=None if problem is None else _describe(problem),
+            error=None if problem is None else describe(problem),
         )
         return reply
 
@@ -216,57 +170,11 @@ class Model:
                         stream.stopped = stopping.done() and stream.usage is None and not stream.finish
                         return
                     if stream.take(chunk):
-                        await on_text(_whole(stream.text))
+                        await on_text(whole(stream.text))
                     stream.stopped = stopping.done() and not stream.finish
         finally:
             stopping.cancel()
             await asyncio.gather(stopping, return_exceptions=True)
-
-    async def transcribe(self, ticket: Ticket, *, sound: bytes, file_name: str, seconds: float) -> Transcript:
-        """The words of a recording of `seconds` seconds (measured, not claimed), charged by its length.
-
-        Raises OutOfTokens before any call; NoModel, ModelUnavailable or ModelRefused after the hold was given back.
-        """
-        database.forbid_inside_transaction("a model call")
-        if self.models.transcribe is None:
-            raise NoModel("No transcription model is set up here.")
-        try:
-            price = self._prices.for_transcription(self.models.transcribe, prices.today())
-        except prices.UnknownPrice as error:
-            raise NoModel(f"The transcription model has no price, so it is not used: {error}.") from None
-        worth = price.tokens(seconds)
-        hold = await self._meter.hold(
-            ticket, action=Action.TRANSCRIPTION, model=self.models.transcribe, most=worth, least=worth
-        )
-        try:
-            answer: object = await self._client.audio.transcriptions.create(
-                model=self.models.transcribe, file=(file_name, sound), response_format="json"
-            )
-        except FAULTS as error:
-            await self._meter.fail(hold, error=_describe(error))
-            raise _translate(error) from None
-        if not isinstance(answer, Transcription):
-            await self._meter.fail(hold, error="not a transcription")
-            raise ModelRefused("The model's answer was not a transcript.")
-        transcript = Transcript(text=_whole(answer.text).strip(), model=self.models.transcribe, seconds=seconds)
-        usage = answer.usage
-        await self._meter.settle(
-            ticket,
-            hold,
-            transcript,
-            tokens=worth,
-            input_tokens=worth,
-            output_tokens=0,
-            cost_cents=price.cents(seconds),
-            metadata={
-                "step": ticket.step,
-                "usage_from": "price_book",
-                "seconds": round(seconds, 3),
-                "provider_usage": usage.model_dump(mode="json") if usage is not None else None,
-                "price_since": price.since.isoformat(),
-            },
-        )
-        return transcript
 
     async def structured(
         self,
@@ -302,10 +210,7 @@ class Model:
         most_output: int,
         least_output: int,
     ) -> Shape:
-        try:
-            price = self._prices.for_text(self.models.chat, prices.today())
-        except prices.UnknownPrice as error:
-            raise NoModel(f"The chat model has no price, so it is not used: {error}.") from None
+        price = priced(self._prices.for_text, self.models.chat)
         form = {"name": shape.__name__, "strict": True, "schema": shape.model_json_schema()}
         # The provider puts the schema into the prompt, and counts it.
         prompt_tokens = self._count([*messages, {"role": "system", "content": json.dumps(form)}])
@@ -325,15 +230,15 @@ class Model:
                 response_format=cast("Any", {"type": "json_schema", "json_schema": form}),
             )
         except FAULTS as error:
-            await self._meter.fail(hold, error=_describe(error))
-            raise _translate(error) from None
+            await self._meter.fail(hold, error=describe(error))
+            raise translate(error) from None
         if not isinstance(answer, ChatCompletion) or not answer.choices:
             await self._meter.fail(hold, error="not a chat answer")
             raise ModelRefused("The model's answer was not an answer to a chat.")
         choice = answer.choices[0]
         stream = _Stream()
         stream.text, stream.finish, stream.usage = choice.message.content or "", choice.finish_reason, answer.usage
-        text = _whole(stream.text).strip()
+        text = whole(stream.text).strip()
         input_tokens, output_tokens, metadata = stream.usage_or(
             input_tokens=prompt_tokens, output_tokens=tokens.count(text)
         )
@@ -456,36 +361,6 @@ async def _unless(stopping: asyncio.Future[Any], coming: Awaitable[Result]) -> R
         await asyncio.gather(task, return_exceptions=True)
 
 
-def _whole(text: str) -> str:
-    """The text as Postgres and Telegram take it: halves of a character that came apart put together, no NUL."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", "")
-
-
-def _describe(error: Exception) -> str:
-    """A short name of what failed, without anything that was sent or received."""
-    if isinstance(error, openai.APIStatusError):
-        return f"{type(error).__name__} {error.status_code} {error.code or ''}".strip()
-    return type(error).__name__
-
-
-def _translate(error: Exception) -> Exception:
-    if isinstance(error, openai.APIStatusError):
-        if error.code == "insufficient_quota":
-            return ModelRefused("The model's provider says that VIVA's account there is used up.")
-        if error.status_code in (408, 409, 429) or error.status_code >= 500:
-            return ModelUnavailable("The model is busy just now.", retry_after=_retry_after(error))
-        return ModelRefused("The model would not answer this.")
-    return ModelUnavailable("The model cannot be reached just now.")
-
-
-def _retry_after(error: openai.APIStatusError) -> float | None:
-    try:
-        seconds = float(error.response.headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return seconds if 0 <= seconds < math.inf else None
-
-
 async def reach(api_key: SecretStr | None, base_url: str | None) -> None:
     """Ask the provider for its list of models, which costs nothing; raises a ModelError when it does not answer."""
     key = api_key.get_secret_value() if api_key is not None else "none"
@@ -495,4 +370,4 @@ async def reach(api_key: SecretStr | None, base_url: str | None) -> None:
         except openai.AuthenticationError:
             raise ModelRefused("OPENAI_API_KEY is not accepted") from None
         except FAULTS as error:
-            raise ModelUnavailable(f"the model's server does not answer ({_describe(error)})") from None
+            raise ModelUnavailable(f"the model's server does not answer ({describe(error)})") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tomllib
 from datetime import UTC, date, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, ROUND_UP, Decimal
 from importlib import resources
 from pathlib import Path
 from typing import TypeVar
@@ -56,7 +56,51 @@ class TranscriptionPrice(BaseModel, frozen=True, extra="forbid"):
         return max(1, math.ceil(Decimal(str(seconds)) * self.tokens_per_minute / 60))
 
 
-Price = TypeVar("Price", TextPrice, TranscriptionPrice)
+class SpeechPrice(BaseModel, frozen=True, extra="forbid"):
+    """US dollars per million characters said aloud, and the tokens of balance that a thousand of them take."""
+
+    model: str
+    since: date
+    million_characters: Decimal = Field(gt=0)
+    tokens_per_thousand: int = Field(gt=0)
+
+    def cents(self, characters: int) -> Decimal:
+        """The cost of so many characters in US cents."""
+        return (self.million_characters * characters / 10_000).quantize(CENT_FRACTION, ROUND_HALF_UP)
+
+    def tokens(self, characters: int) -> int:
+        """What so many characters take from the balance, in tokens, rounded up, at least 1."""
+        return max(1, math.ceil(Decimal(characters) * self.tokens_per_thousand / 1000))
+
+
+class ImagePrice(BaseModel, frozen=True, extra="forbid"):
+    """US dollars for a picture of a size and quality, and the tokens of balance that it takes."""
+
+    model: str
+    since: date
+    size: str
+    quality: str
+    picture: Decimal = Field(gt=0)
+    tokens_per_picture: int = Field(gt=0)
+
+    def cents(self) -> Decimal:
+        """The cost of a picture in US cents."""
+        return (self.picture * 100).quantize(CENT_FRACTION, ROUND_HALF_UP)
+
+
+class EmbeddingPrice(BaseModel, frozen=True, extra="forbid"):
+    """US dollars per million tokens turned into vectors."""
+
+    model: str
+    since: date
+    input: Decimal = Field(gt=0)
+
+    def cents(self, input_tokens: int) -> Decimal:
+        """The cost of so many tokens in US cents, rounded up: a few words must not come to nothing."""
+        return (self.input * input_tokens / 10_000).quantize(CENT_FRACTION, ROUND_UP)
+
+
+Price = TypeVar("Price", TextPrice, TranscriptionPrice, SpeechPrice, ImagePrice, EmbeddingPrice)
 
 
 class PriceBook(BaseModel, frozen=True, extra="forbid"):
@@ -64,6 +108,9 @@ class PriceBook(BaseModel, frozen=True, extra="forbid"):
 
     text: tuple[TextPrice, ...] = ()
     transcription: tuple[TranscriptionPrice, ...] = ()
+    speech: tuple[SpeechPrice, ...] = ()
+    image: tuple[ImagePrice, ...] = ()
+    embedding: tuple[EmbeddingPrice, ...] = ()
 
     def for_text(self, model: str, on: date) -> TextPrice:
         """The text price of a model on a day; raises UnknownPrice."""
@@ -72,6 +119,19 @@ class PriceBook(BaseModel, frozen=True, extra="forbid"):
     def for_transcription(self, model: str, on: date) -> TranscriptionPrice:
         """The transcription price of a model on a day; raises UnknownPrice."""
         return _latest(self.transcription, model, on)
+
+    def for_speech(self, model: str, on: date) -> SpeechPrice:
+        """The price of speaking of a model on a day; raises UnknownPrice."""
+        return _latest(self.speech, model, on)
+
+    def for_image(self, model: str, size: str, quality: str, on: date) -> ImagePrice:
+        """The price of a picture of a model on a day; raises UnknownPrice."""
+        fitting = tuple(row for row in self.image if row.size == size and row.quality == quality)
+        return _latest(fitting, model, on)
+
+    def for_embedding(self, model: str, on: date) -> EmbeddingPrice:
+        """The price of embeddings of a model on a day; raises UnknownPrice."""
+        return _latest(self.embedding, model, on)
 
 
 def _latest(rows: tuple[Price, ...], model: str, on: date) -> Price:
@@ -105,4 +165,5 @@ def read(extra: Path | None = None) -> PriceBook:
         raise SettingsError(f"VIVA_PRICES_FILE is not a price book: {where}: {error.errors()[0]['msg']}.") from None
     except ValueError as error:
         raise SettingsError(f"VIVA_PRICES_FILE is not a price book: {error}.") from None
-    return PriceBook(text=more.text + book.text, transcription=more.transcription + book.transcription)
+    kinds = PriceBook.model_fields
+    return PriceBook.model_validate({kind: getattr(more, kind) + getattr(book, kind) for kind in kinds})

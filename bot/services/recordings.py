@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import av
 
 from bot.ai.meter import Ticket
-from bot.ai.model import Transcript
+from bot.ai.sound import Transcript
 from bot.errors import NotUnderstood
 from bot.media import key_for
 from bot.services.doors import Doors

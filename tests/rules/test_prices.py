@@ -50,6 +50,24 @@ def test_an_unknown_price_refuses(model: str) -> None:
         book.for_text(model, DAY)
     with pytest.raises(prices.UnknownPrice):
         book.for_transcription(model, DAY)
+    with pytest.raises(prices.UnknownPrice):
+        book.for_speech(model, DAY)
+    with pytest.raises(prices.UnknownPrice):
+        book.for_image(model, "1024x1024", "medium", DAY)
+    with pytest.raises(prices.UnknownPrice):
+        book.for_embedding(model, DAY)
+
+
+def test_what_a_picture_a_spoken_text_and_a_vector_cost_is_exact() -> None:
+    book = prices.read()
+    speech = book.for_speech("tts-1", DAY)
+    assert speech.cents(4096) == Decimal("6.1440") and speech.tokens(4096) == 20_480 and speech.tokens(0) == 1
+    picture = book.for_image("gpt-image-1", "1024x1024", "medium", DAY)
+    assert picture.cents() == Decimal("4.2000") and picture.tokens_per_picture > 0
+    with pytest.raises(prices.UnknownPrice):
+        book.for_image("gpt-image-1", "4096x4096", "medium", DAY)
+    vectors = book.for_embedding("text-embedding-3-small", DAY)
+    assert vectors.cents(1_000_000) == Decimal("2.0000") and vectors.cents(3) == Decimal("0.0001")
 
 
 def test_a_price_is_unknown_before_its_first_day() -> None:
@@ -86,7 +104,7 @@ def test_a_row_of_one_s_own_wins_over_viva_s_of_the_same_day(tmp_path: Path) -> 
 def test_no_row_of_the_book_stands_twice() -> None:
     book = tomllib.loads(resources.files("bot.ai").joinpath("prices.toml").read_text())
     for rows in book.values():
-        keys = [(row["model"], row["since"]) for row in rows]
+        keys = [(row["model"], row["since"], row.get("size"), row.get("quality")) for row in rows]
         assert len(keys) == len(set(keys))
 
 

@@ -1,0 +1,99 @@
+"""What every kind of call to a provider shares: the client, the meter, the price book, and what faults look like."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import TypeVar
+
+import httpx2
+import openai
+
+from bot.ai import prices
+from bot.ai.meter import Meter
+from bot.errors import ModelRefused, ModelUnavailable, NoModel
+
+FAULTS = (openai.OpenAIError, httpx2.HTTPError, ValueError)
+"""What a provider's fault looks like: the SDK lets transport and decoding errors through while a stream is read."""
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """The names of the models in use; all but the one that talks may be missing."""
+
+    chat: str
+    transcribe: str | None = None
+    speech: str | None = None
+    image: str | None = None
+    embedding: str | None = None
+
+
+class Provider:
+    """A provider's door with the meter in front of it."""
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        base_url: str | None,
+        models: Models,
+        meter: Meter,
+        price_book: prices.PriceBook,
+    ) -> None:
+        self.models = models
+        self._meter = meter
+        self._prices = price_book
+        # Retries belong to the engine, where each try has a hold of its own.
+        self._client = openai.AsyncOpenAI(
+            api_key=api_key,
+            base_url=base_url,
+            max_retries=0,
+            timeout=openai.Timeout(connect=10, read=90, write=60, pool=30),
+        )
+
+    async def close(self) -> None:
+        """Close the connections to the provider."""
+        await self._client.close()
+
+
+def priced(find: Callable[[str, date], Row], model: str) -> Row:
+    """The price book's row for the model today; raises NoModel, as an unknown price refuses."""
+    try:
+        return find(model, prices.today())
+    except prices.UnknownPrice as error:
+        raise NoModel(f"This model has no price, so it is not used: {error}.") from None
+
+
+def whole(text: str) -> str:
+    """The text as Postgres and Telegram take it: halves of a character that came apart put together, no NUL."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", "")
+
+
+def describe(error: Exception) -> str:
+    """A short name of what failed, without anything that was sent or received."""
+    if isinstance(error, openai.APIStatusError):
+        return f"{type(error).__name__} {error.status_code} {error.code or ''}".strip()
+    return type(error).__name__
+
+
+def translate(error: Exception) -> Exception:
+    """The fault in the words of whoever waits for the answer."""
+    if isinstance(error, openai.APIStatusError):
+        if error.code == "insufficient_quota":
+            return ModelRefused("The model's provider says that VIVA's account there is used up.")
+        if error.status_code in (408, 409, 429) or error.status_code >= 500:
+            return ModelUnavailable("The model is busy just now.", retry_after=_retry_after(error))
+        return ModelRefused("The model would not answer this.")
+    return ModelUnavailable("The model cannot be reached just now.")
+
+
+def _retry_after(error: openai.APIStatusError) -> float | None:
+    try:
+        seconds = float(error.response.headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < math.inf else None

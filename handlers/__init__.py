@@ -23,6 +23,7 @@ from handlers import (
     packs,
     privacy,
     start,
+    time_zone,
     usage,
     vision,
 )
@@ -35,6 +36,7 @@ ROUTERS: tuple[Router, ...] = (
     start.router,
     home.router,
     help.router,
+    time_zone.router,
     privacy.router,
     balance.router,
     usage.router,

@@ -11,7 +11,7 @@ from aiogram.types import BotCommand, CallbackQuery, Message
 from aiogram.utils.formatting import Bold, Text
 
 from bot.services.work import Work
-from handlers import home, start
+from handlers import home, start, time_zone
 from handlers.screen import Screen, show
 from prompts import replies
 
@@ -44,7 +44,7 @@ def screen(*, opening: str | None = None) -> Screen:
         "\n\n",
         WORDS("help_talk"),
     )
-    return Screen(text=text, rows=[[start.rename()], [home.back()]])
+    return Screen(text=text, rows=[[start.rename(), time_zone.change()], [home.back()]])
 
 
 @router.message(Command("help"))

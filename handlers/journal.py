@@ -16,9 +16,10 @@ from bot.errors import ModelError, ModelUnavailable, NoModel, NotFound, NotUnder
 from bot.media import key_for
 from bot.services import journal as service
 from bot.services import recordings as sound
+from bot.services.care import Sign
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
-from handlers import balance, care, home, recordings
+from handlers import balance, care, home, recordings, time_zone
 from handlers.screen import Screen, button, react, replace, show
 from handlers.waiting import Waiting
 from prompts import replies
@@ -161,8 +162,15 @@ async def on_text(message: Message, user: Account, db: Transaction, work: Work) 
 
 async def _keep_words(words: str, user: Account, db: Transaction, work: Work) -> None:
     entry = await journal.add(db, content=words)
-    await care.speak_up(work, db, user, words)
+    sign = await care.speak_up(work, db, user, words)
     show(work, Screen(text=WORDS("kept_text", date=f"{entry.date:%d %B}"), rows=_after(entry)))
+    await _ask_zone(work, db, user, sign)
+
+
+async def _ask_zone(work: Work, db: Transaction, user: Account, sign: Sign | None) -> None:
+    """With the first entry, ask whose day it is; not where help lines have just been shown."""
+    if sign is None and user.time_zone is None and await journal.is_first(db):
+        await time_zone.ask(work, db, user, back="journal", why=WORDS("ask_zone"))
 
 
 @router.message(F.photo)
@@ -172,9 +180,10 @@ async def on_photo(message: Message, user: Account, db: Transaction, work: Work)
     caption = message.caption or ""
     entry = await journal.add(db, content=caption)
     await people.wait_for(db, None)
-    await care.speak_up(work, db, user, caption)
+    sign = await care.speak_up(work, db, user, caption)
     react(work, message, "👀")
     show(work, Screen(text=WORDS("keeping_photo")), key=_key(work))
+    await _ask_zone(work, db, user, sign)
     photo = message.photo[-1]
     payload = {"entry": str(entry.id), "file": photo.file_id, "key": _key(work)}
     work.start("journal.photo", payload, lane="journal")
@@ -185,7 +194,7 @@ async def on_recording(message: Message, user: Account, db: Transaction, work: W
     """Keep a recording with its caption as an entry; its words are written down by a job."""
     caption = message.caption or ""
     await people.wait_for(db, None)
-    await care.speak_up(work, db, user, caption)
+    sign = await care.speak_up(work, db, user, caption)
     if recordings.too_large(message):
         if caption:
             await journal.add(db, content=caption)
@@ -194,6 +203,7 @@ async def on_recording(message: Message, user: Account, db: Transaction, work: W
     entry = await journal.add(db, content=caption)
     react(work, message, "👀")
     show(work, Screen(text=WORDS("keeping_recording")), key=_key(work))
+    await _ask_zone(work, db, user, sign)
     payload = {
         "entry": str(entry.id),
         "file": recordings.of(message).file_id,

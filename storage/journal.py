@@ -67,6 +67,11 @@ async def latest(transaction: Transaction, *, limit: int, skip: int = 0) -> list
     )
 
 
+async def is_first(transaction: Transaction) -> bool:
+    """Whether the person has just one entry."""
+    return bool(await transaction.value("select count(*) = 1 from (select from journal_entries limit 2) as few"))
+
+
 async def add_image(transaction: Transaction, entry_id: uuid.UUID, url: str) -> None:
     """Put a picture to the entry, once."""
     await transaction.execute(
@@ -89,6 +94,18 @@ async def keep_recording(transaction: Transaction, entry_id: uuid.UUID, recordin
     kept: list[dict[str, Any]] = [item for item in recordings if item["url"] != recording.url]
     kept.append(TypeAdapter(Recording).dump_python(recording, mode="json"))
     await transaction.execute("update journal_entries set audio_recordings = $2::jsonb where id = $1", entry_id, kept)
+
+
+async def date_again(transaction: Transaction) -> None:
+    """Give entries that were dated by UTC, while the time zone was unknown, the person's own day."""
+    await transaction.execute(
+        """
+        update journal_entries as e set date = (e.created_at at time zone a.time_zone)::date
+          from viva.telegram_accounts as a
+         where e.date = (e.created_at at time zone 'UTC')::date
+           and e.date <> (e.created_at at time zone a.time_zone)::date
+        """
+    )
 
 
 async def delete(transaction: Transaction, entry_id: uuid.UUID) -> None:

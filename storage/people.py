@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel
@@ -23,6 +23,13 @@ class Account(BaseModel):
     consent_version: int | None
     consented_at: datetime | None
     waiting_for: dict[str, Any] | None
+
+
+class Zone(BaseModel):
+    """A time zone by its IANA name, and how far its clocks are ahead of UTC now."""
+
+    name: str
+    offset: timedelta
 
 
 COLUMNS = """telegram_id, user_id, chat_id, first_name, language_code, time_zone,
@@ -91,6 +98,31 @@ async def call_me(transaction: Transaction, first_name: str) -> None:
 async def wait_for(transaction: Transaction, what: dict[str, Any] | None) -> None:
     """What the person's next words are for, such as {"kind": "vision", "category": "money"}; None = talk."""
     await transaction.execute("update viva.telegram_accounts set waiting_for = $1::jsonb", what)
+
+
+async def zones(transaction: Transaction) -> list[Zone]:
+    """Every time zone the database knows: it is the database that reckons a person's day."""
+    return await transaction.many(
+        Zone,
+        """
+        select name, utc_offset as "offset" from pg_timezone_names
+         where name like '%/%' and name !~ '^(posix|right|Etc|SystemV|US)/' order by name
+        """,
+    )
+
+
+async def live_in(transaction: Transaction, time_zone: str) -> None:
+    """The time zone whose clock is the person's: the name of one of `zones`."""
+    await transaction.execute("update viva.telegram_accounts set time_zone = $1", time_zone)
+
+
+async def today(transaction: Transaction) -> date:
+    """The person's own day; that of UTC while their time zone is unknown."""
+    day = await transaction.value(
+        "select (now() at time zone coalesce((select time_zone from viva.telegram_accounts), 'UTC'))::date"
+    )
+    assert isinstance(day, date)
+    return day
 
 
 async def mark_blocked(transaction: Transaction, chat_id: int) -> None:

@@ -188,6 +188,7 @@ class Viva:
         has_children: bool | None = True,
         relationship_status: str | None = "single",
         employment_type: str | None = "employee",
+        time_zone: str | None = "UTC",
     ) -> Someone:
         """A person who has said yes to everything, with these facts, at the home screen."""
         person = await self.person(first_name)
@@ -195,7 +196,11 @@ class Viva:
         user_id = await person.user_id()
         async with self.database.as_user(user_id).transaction() as db:
             await db.execute(
-                "update viva.telegram_accounts set consent_version = 1, consented_at = now(), waiting_for = null"
+                """
+                update viva.telegram_accounts
+                   set consent_version = 1, consented_at = now(), waiting_for = null, time_zone = $1
+                """,
+                time_zone,
             )
             await db.execute(
                 """

@@ -11,6 +11,8 @@ from bot.services.doors import Doors
 from bot.services.work import Job, Work
 from handlers import (
     assessment,
+    assessment_history,
+    assessment_result,
     assessment_words,
     balance,
     cancel,
@@ -41,6 +43,7 @@ ROUTERS: tuple[Router, ...] = (
     balance.router,
     usage.router,
     assessment.router,
+    assessment_history.router,
     assessment_words.router,
     vision.router,
     journal.router,
@@ -55,7 +58,7 @@ JOBS: Mapping[
     **privacy.JOBS,
     **usage.JOBS,
     **packs.JOBS,
-    **assessment.JOBS,
+    **assessment_result.JOBS,
     **assessment_words.JOBS,
     **vision.JOBS,
     **journal.JOBS,

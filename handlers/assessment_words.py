@@ -21,7 +21,7 @@ from bot.services import wallet
 from bot.services.care import Sign
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
-from handlers import assessment, care, home, recordings, start
+from handlers import assessment, assessment_result, care, home, recordings, start
 from handlers.screen import Screen, button, replace, show
 from handlers.waiting import Waiting
 from prompts import assessment as bank
@@ -69,7 +69,7 @@ class TakeTap(CallbackData, prefix="a_take"):
 
 def _opening(told: Told, question: Question) -> list[Any]:
     shown = told.words if len(told.words) <= SHOWN_WORDS else told.words[:SHOWN_WORDS].rstrip() + "…"
-    opening: list[Any] = [assessment.heading(question.category), "\n\n", Bold(question.text)]
+    opening: list[Any] = [assessment_result.heading(question.category), "\n\n", Bold(question.text)]
     return [*opening, "\n\n", ExpandableBlockQuote(shown)] if shown else opening
 
 
@@ -78,7 +78,7 @@ def _take(told: Told, question: Question, sheet: rules.Sheet, *, value: int) -> 
 
 
 def _ways_back(attempt: assessments.Attempt, question: Question) -> list[list[InlineKeyboardButton]]:
-    this = assessment.token(attempt.id)
+    this = assessment_result.token(attempt.id)
     return [
         [button(WORDS("words_again"), assessment.OwnTap(attempt=this, question=question.id))],
         [button(WORDS("words_back"), assessment.QuestionTap(attempt=this, question=question.id))],
@@ -162,14 +162,14 @@ async def on_own(
     if found is None or question is None:
         await assessment.stale(tap, user, db, work)
         return
-    this = assessment.token(found[0].id)
+    this = assessment_result.token(found[0].id)
     back = [button(WORDS("words_back"), assessment.QuestionTap(attempt=this, question=question.id))]
     if user.consented_at is None:
         consent = start.consent_screen(settings)
         show(work, Screen(text=Text(WORDS("words_consent"), "\n\n", consent.text), rows=[*consent.rows, back]), tap=tap)
         return
     await people.wait_for(db, _waiting(this, question))
-    text = Text(assessment.heading(question.category), "\n\n", Bold(question.text), "\n\n", WORDS("words_ask"))
+    text = Text(assessment_result.heading(question.category), "\n\n", Bold(question.text), "\n\n", WORDS("words_ask"))
     show(work, Screen(text=text, rows=[back]), tap=tap)
 
 
@@ -431,7 +431,7 @@ async def _wait_again(db: Transaction, attempt: assessments.Attempt, question: Q
     """Take the person's next words for this question, unless VIVA waits for something else by now."""
     account = await people.account(db)
     if account is not None and account.waiting_for is None:
-        await people.wait_for(db, _waiting(assessment.token(attempt.id), question))
+        await people.wait_for(db, _waiting(assessment_result.token(attempt.id), question))
 
 
 async def hear_failed(job: Job, db: Transaction, error: Exception) -> None:

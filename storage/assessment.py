@@ -50,6 +50,17 @@ class Result(BaseModel):
     employment_type: str | None
 
 
+class Answered(BaseModel):
+    """An answer in the words it was asked and given in."""
+
+    question_id: str
+    question_text: str
+    category: str
+    response_value: int
+    response_text: str
+    green_line: str
+
+
 class Past(BaseModel):
     """A completed assessment in a list."""
 
@@ -260,4 +271,18 @@ async def completed(transaction: Transaction, *, limit: int) -> list[Past]:
          limit $1
         """,
         limit,
+    )
+
+
+async def answered(transaction: Transaction, assessment_id: uuid.UUID) -> list[Answered]:
+    """Every answer of an assessment, those of each category together and in the order of its questions."""
+    return await transaction.many(
+        Answered,
+        """
+        select question_id, question_text, category, response_value, response_text, green_line
+          from assessment_responses
+         where assessment_id = $1
+         order by category, question_id
+        """,
+        assessment_id,
     )

@@ -266,18 +266,46 @@ def as_stored(
     branches, that branch counted whose answers give what is stored; the one that `facts` name is tried first.
     A result without its answers (of another program) had the seed's full maximum.
     """
+    asked = counted(
+        category_scores=category_scores,
+        green_line_status=green_line_status,
+        answers=answers,
+        not_applicable=not_applicable,
+        facts=facts,
+    )
+    reproduced = score(asked, answers, not_applicable).categories
     categories = {}
+    for key in reproduced:
+        status = next((each for each in STATUSES if each == green_line_status.get(key)), None)
+        unknown = 0 if status is None else FULL_CATEGORY
+        categories[key] = CategoryScore(
+            score=category_scores.get(key, 0),
+            maximum=reproduced[key].maximum if asked[key] else unknown,
+            status=status,
+            complete=True,
+        )
+    return Scores(total=total, maximum=maximum, percentage=percentage(total, maximum), categories=categories)
+
+
+def counted(
+    *,
+    category_scores: Mapping[str, int],
+    green_line_status: Mapping[str, str],
+    answers: Mapping[str, int],
+    not_applicable: Set[str],
+    facts: Mapping[Fact, str | None],
+) -> dict[str, list[str]]:
+    """The ids of the questions that a completed assessment counted, by category; none where no branch gives that."""
+    found: dict[str, list[str]] = {}
     for category in CATEGORIES:
-        stored = category_scores.get(category.key, 0)
-        status = next((each for each in STATUSES if each == green_line_status.get(category.key)), None)
-        found = 0 if status is None else FULL_CATEGORY
+        stored = category_scores.get(category.key, 0), green_line_status.get(category.key)
+        found[category.key] = []
         for branch in _branches(category.key, facts):
             reproduced = score({category.key: branch}, answers, not_applicable).categories[category.key]
-            if reproduced.complete and (reproduced.score, reproduced.status) == (stored, status):
-                found = reproduced.maximum
+            if reproduced.complete and (reproduced.score, reproduced.status) == stored:
+                found[category.key] = branch
                 break
-        categories[category.key] = CategoryScore(score=stored, maximum=found, status=status, complete=True)
-    return Scores(total=total, maximum=maximum, percentage=percentage(total, maximum), categories=categories)
+    return found
 
 
 def _branches(category: str, facts: Mapping[Fact, str | None]) -> list[list[str]]:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from bot.services import assessment as rules
-from handlers import assessment
+from handlers import assessment, assessment_result
 from prompts import assessment as bank
 from prompts.categories import CATEGORIES
 from prompts.profile import FACTS, Fact, fact_questions
@@ -68,11 +68,13 @@ async def go_on(person: Someone, choose: Callable[[int], str] = lambda number: "
     return screen
 
 
-async def put_in(viva: Viva, person: Someone, *, leave: int = 0, value: int = 8) -> None:
-    """Answer all questions but the last few behind the scenes: for tests of what comes after."""
+async def put_in(viva: Viva, person: Someone, *, leave: int = 0, value: int = 8, without: tuple[str, ...] = ()) -> None:
+    """Answer all questions but the last few and those named behind the scenes: for tests of what comes after."""
     async with viva.database.as_user(await person.user_id()).transaction() as db:
         attempt = await db.value("select id from assessment_results where status = 'in_progress'")
         for question in asked()[: 84 - leave]:
+            if question.id in without:
+                continue
             option = question.option(value)
             await db.execute(
                 """
@@ -124,7 +126,7 @@ async def everything(viva: Viva, person: Someone) -> list[Any]:
 async def attempt_token(viva: Viva, person: Someone) -> str:
     """How buttons name the assessment in progress."""
     rows = await viva.rows(person, "select id from assessment_results where status = 'in_progress'")
-    return assessment.token(rows[0]["id"])
+    return assessment_result.token(rows[0]["id"])
 
 
 def answer_data(attempt: str, question: str, value: int, *, again: bool = False) -> str:
@@ -217,7 +219,7 @@ async def test_84_questions_by_button_give_a_result_a_picture_and_exact_rows(viv
         assert f"{area.icon} {area.label}, {scored.percentage}%".lower() in group.splitlines()
     _, weakest = rules.strongest_and_weakest(scores)
     short = next(area.short for area in CATEGORIES if area.key == weakest[0])
-    assert next_steps.buttons == [f"Draft a vision: {short}", "Take it again", "Main menu"]
+    assert next_steps.buttons == ["Area by area", f"Draft a vision: {short}", "Take it again", "Main menu"]
 
     assert viva.model.requests == []
     assert await viva.rows(ada, "select id from token_usage") == []
@@ -357,8 +359,8 @@ async def test_forged_and_foreign_taps_do_no_harm(viva: Viva) -> None:
         assessment.FactTap(attempt=of_eve, fact="has_children", value="perhaps").pack(),
         assessment.FactTap(attempt=of_eve, fact="city", value="true").pack(),
         assessment.FactTap(attempt=of_ada, fact="has_children", value="false").pack(),
-        assessment.PictureTap(assessment=of_ada, shown=1).pack(),
-        assessment.ResultTap().pack(),
+        assessment_result.PictureTap(assessment=of_ada, shown=1).pack(),
+        assessment_result.ResultTap().pack(),
     ]
     for data in forged:
         count = len(eve.screens)
@@ -806,7 +808,7 @@ async def done(viva: Viva, person: Someone, *, value: int, other: dict[str, int]
         await person.tap_data(answer_data(attempt, question, differs))
     await person.send("/assessment")
     await person.tap("See my result")
-    return person.screens[-2]
+    return next(screen for screen in reversed(person.screens) if screen.text.startswith("Your result of"))
 
 
 async def test_a_result_tells_what_moved_since_the_last_one_in_words(viva: Viva) -> None:
@@ -824,6 +826,56 @@ async def test_a_result_tells_what_moved_since_the_last_one_in_words(viva: Viva)
     await ada.tap("Take it again")
     third = await done(viva, ada, value=6, other={"fun_1": 10, "fun_2": 10, "money_1": 2})
     assert "Every area stands as it did." in third.text
+
+
+async def test_what_moved_comes_as_a_picture_too_and_an_area_shows_every_answer(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await begin(ada)
+    await ada.tap("Pause")
+    attempt = await attempt_token(viva, ada)
+    await ada.tap_data(assessment.RateTap(attempt=attempt, category="money", rating=9).pack())
+    await done(viva, ada, value=6)
+    assert len([screen for screen in ada.screens if screen.photo]) == 1
+    await ada.tap("Take it again")
+    own = "Honestly, it goes up and down. " * 20
+    async with viva.database.as_user(await ada.user_id()).transaction() as db:
+        await db.execute(
+            """
+            insert into assessment_responses (assessment_id, question_id, question_text, category, response_value,
+                                              response_text, green_line)
+            select id, 'money_1', 'How is it?', 'money', 4, $1, 'below' from assessment_results
+             where status = 'in_progress'
+            """,
+            own,
+        )
+    attempt = await attempt_token(viva, ada)
+    await ada.tap_data(answer_data(attempt, "money_2", 0))
+    await put_in(viva, ada, value=6, without=("money_1", "money_2"))
+    await ada.send("/assessment")
+    await ada.tap("See my result")
+    wheel, words, moved, next_steps = ada.screens[-4:]
+    assert wheel.photo and words.text.startswith("Your result of")
+    assert moved.photo and moved.text.splitlines()[1:] == ["🪙 Money / Abundance: down from 60% to 57%"]
+    image = Image.open(viva.telegram.chats.blob(viva.telegram.chats.file(moved.photo[-1]["file_id"])))
+    assert image.height > image.width > 500
+
+    message = next_steps.message["message_id"]
+    screen = await ada.tap("Area by area")
+    assert screen.message["message_id"] == message
+    assert "\n🪙 Money / Abundance, 57%" in screen.text and len(screen.buttons) == 14
+    screen = await ada.tap("Money")
+    assert "Below for now, 57%: 34 of 60 points" in screen.text and "Down from 60% to 57% since" in screen.text
+    for question in bank.questions_for("money", FACTS_OF_ADA):
+        answer = {"money_1": own[:300], "money_2": "Does not apply to me."}.get(question.id, question.option(6).text)
+        assert f"{'How is it?' if question.id == 'money_1' else question.text}\n{answer}" in screen.text
+    assert "Social" not in screen.text
+    screen = await ada.tap("Work")
+    assert "Business / Career" in screen.text and "How do you go about it" not in screen.text
+    await ada.tap("Area by area")
+    screen = await ada.tap("The result")
+    assert "Show the picture" in screen.buttons
+    await ada.tap("Show the picture")
+    assert len([screen for screen in ada.screens if screen.photo]) == 5
 
 
 async def test_earlier_results_can_be_opened_as_they_were(viva: Viva) -> None:
@@ -844,6 +896,13 @@ async def test_earlier_results_can_be_opened_as_they_were(viva: Viva) -> None:
     await ada.tap("Earlier results")
     screen = await ada.tap("Back")
     assert "Overall 80%" in screen.text and "Earlier results" in screen.buttons
+    await ada.tap("Earlier results")
+    screen = await ada.tap(", 40%")
+    assert "Take it again" not in screen.buttons
+    await ada.tap("Area by area")
+    screen = await ada.tap("Fun")
+    assert "Below for now, 40%: 28 of 70 points" in screen.text
+    assert "Show the picture" in (await ada.tap("The result")).buttons
 
     eve = await viva.onboarded("Eve")
     await eve.send("/assessment")

@@ -6,6 +6,7 @@ VivaError                 anything VIVA can explain; `str(error)` is shown to th
 ├── TooLarge              a file or text is over a limit; says which
 ├── NotFound              the thing is gone, or was never theirs
 ├── RefundRefused         Telegram will not return these Stars
+├── RenewalRefused        Telegram will not change this subscription
 └── ModelError            a call to the model ended without a usable answer
     ├── OutOfTokens       refused before the call: the balance is too short
     ├── ModelUnavailable  the provider cannot answer now; worth another try later
@@ -39,6 +40,10 @@ class NotFound(VivaError):
 
 class RefundRefused(VivaError):
     """Telegram will not return the Stars of this payment; asking again would not help."""
+
+
+class RenewalRefused(VivaError):
+    """Telegram will not change the renewal of this subscription; asking again would not help."""
 
 
 class ModelError(VivaError):

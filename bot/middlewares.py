@@ -17,8 +17,9 @@ from handlers import screen
 from storage import people
 from storage.database import Database
 
-PARTING = ("my_chat_member", "stopped_message_generation")
-"""Updates that bring nobody: who erased everything and then blocks VIVA, or stops an answer, has not come back."""
+PARTING = ("my_chat_member", "stopped_message_generation", "subscription")
+"""Updates that bring nobody: who erased everything and then blocks VIVA, stops an answer or ends a subscription, has
+not come back."""
 
 
 class Identity(BaseMiddleware):

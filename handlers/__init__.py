@@ -26,6 +26,7 @@ from handlers import (
     privacy,
     start,
     time_zone,
+    topup,
     usage,
     vision,
 )
@@ -34,6 +35,7 @@ from storage.database import Transaction
 ROUTERS: tuple[Router, ...] = (
     groups.router,  # before all others: in a group there is no person
     packs.router,  # before all that take a person's next message: a payment comes as one, whatever VIVA waits for
+    topup.router,
     cancel.router,
     start.router,
     home.router,
@@ -59,6 +61,7 @@ JOBS: Mapping[
     **usage.JOBS,
     **packs.JOBS,
     **assessment_result.JOBS,
+    **topup.JOBS,
     **assessment_words.JOBS,
     **vision.JOBS,
     **journal.JOBS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime
 
 from aiogram import F, Router
 from aiogram.filters import Command
@@ -16,11 +17,11 @@ from bot.services import packs as service
 from bot.services import wallet
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
-from handlers import home
+from handlers import home, usage
 from handlers.screen import Screen, button, show
 from prompts import packs as offers
 from prompts import replies
-from storage import meter, packs
+from storage import meter, packs, topup
 from storage.database import Transaction
 from storage.people import Account
 
@@ -39,6 +40,10 @@ class PackTap(CallbackData, prefix="pack"):
     """Ask for an invoice for this pack."""
 
     id: str
+
+
+class TopupTap(CallbackData, prefix="topup"):
+    """Show the monthly pack."""
 
 
 class SupportTap(CallbackData, prefix="paid"):
@@ -77,7 +82,11 @@ async def packs_screen(db: Transaction, user: Account) -> Screen:
         [button(tag, PackTap(id=pack.id), style="primary" if place == 0 else None)]
         for place, (tag, pack) in enumerate(zip(tags, offers.every(), strict=True))
     ]
-    return Screen(text=Text(*parts), rows=[*rows, [home.back()]])
+    return Screen(text=Text(*parts), rows=[*rows, [_monthly_button()], [home.back()]])
+
+
+def _monthly_button() -> InlineKeyboardButton:
+    return button(replies.of("topup")("open"), TopupTap())
 
 
 @router.message(Command("buy"))
@@ -110,7 +119,8 @@ async def on_checkout(query: PreCheckoutQuery, db: Transaction, work: Work) -> N
     """Say whether the payment may go through, at once: Telegram waits ten seconds for it."""
     order_id = service.order_of(query.invoice_payload)
     order = await packs.order(db, order_id) if order_id is not None else None
-    objection = service.objection(order, amount=query.total_amount, currency=query.currency)
+    running = await topup.topups(db) if order is not None and order.monthly else []
+    objection = service.objection(order, amount=query.total_amount, currency=query.currency, topups=running)
     answer: dict[str, object] = {"pre_checkout_query_id": query.id, "ok": objection is None}
     if objection is not None:
         answer["error_message"] = WORDS(objection)
@@ -135,17 +145,32 @@ async def on_paid(message: Message, user: Account, db: Transaction, work: Work) 
         await packs.begin_refund(db, user_id=user.user_id, payment_id=credit.payment_id)
         show(work, Screen(text=WORDS("misfit", stars=f"{paid.total_amount:,}"), rows=[[home.back()]]))
         work.start("packs.refund", {"payment": str(credit.payment_id)}, lane="pay")
+        if paid.subscription_expiration_date is not None:
+            work.start("topup.stop", {"charge": paid.telegram_payment_charge_id}, lane="pay")
     elif credit.outcome == "credited":
+        until = None
+        if paid.subscription_expiration_date is not None and order_id is not None:
+            until = datetime.fromtimestamp(paid.subscription_expiration_date, UTC)
+            await topup.note(
+                db,
+                user_id=user.user_id,
+                order_id=order_id,
+                charge_id=paid.telegram_payment_charge_id,
+                first=bool(paid.is_first_recurring),
+                until=until,
+            )
         values = {
             "tokens": wallet.tokens(credit.tokens),
             "stars": f"{paid.total_amount:,}",
             "balance": wallet.tokens(credit.balance),
         }
-        text = Text(Bold(WORDS("receipt_title")), "\n\n", WORDS("receipt", **values), "\n\n", WORDS("receipt_more"))
-        show(
-            work,
-            Screen(text=text, rows=[[button(home.WORDS("balance"), home.OpenTap(feature="balance")), home.back()]]),
-        )
+        parts: list[object] = [Bold(WORDS("receipt_title")), "\n\n", WORDS("receipt", **values)]
+        if until is not None:
+            parts += ["\n\n", WORDS("receipt_monthly", date=usage.day(until, user))]
+        balance = button(home.WORDS("balance"), home.OpenTap(feature="balance"))
+        rows = [[_monthly_button()]] if until is not None else []
+        screen = Screen(text=Text(*parts, "\n\n", WORDS("receipt_more")), rows=[*rows, [balance, home.back()]])
+        show(work, screen)
 
 
 # ----------------------------------------------------------------------------------- returning
@@ -160,6 +185,9 @@ async def support_screen(db: Transaction, settings: Settings, *, opening: str | 
         parts += ["\n\n", WORDS("support_contact", contact=settings.viva_support)]
     rows: list[list[InlineKeyboardButton]] = []
     paid = await packs.payments(db, limit=LATEST)
+    if await topup.topups(db):
+        parts += ["\n\n", WORDS("support_monthly")]
+        rows.append([_monthly_button()])
     if not paid:
         parts += ["\n\n", WORDS("support_none")]
     for payment in paid:

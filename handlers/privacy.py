@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from aiogram import F, Router
 from aiogram.filters import Command
 from aiogram.filters.callback_data import CallbackData
@@ -9,12 +11,13 @@ from aiogram.types import CallbackQuery, Message
 from aiogram.utils.formatting import Bold, Text
 
 from bot.config import Settings
+from bot.errors import RenewalRefused
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
 from handlers import home
 from handlers.screen import Screen, button, say, show
 from prompts import replies
-from storage import people
+from storage import people, topup
 from storage import work as store
 from storage.database import Transaction
 from storage.people import Account
@@ -135,6 +138,7 @@ async def on_now(tap: CallbackQuery, work: Work) -> None:
 
 async def erase(job: Job, doors: Doors) -> None:
     """Remove the person's media, then every row of theirs, and say goodbye."""
+    await _end_topups(job, doors)
     await doors.media.erase_person(job.user_id)
     async with job.finish() as db:
         await db.become_service()
@@ -142,6 +146,17 @@ async def erase(job: Job, doors: Doors) -> None:
         say(job, WORDS("deleted"))
     # What another job of theirs stored in between; from here on none can.
     await doors.media.erase_person(job.user_id)
+
+
+async def _end_topups(job: Job, doors: Doors) -> None:
+    """Tell Telegram to renew no subscription of the person's; nobody would be left to have its tokens."""
+    telegram_id = job.head.telegram_id
+    async with job.transaction() as db:
+        running = [one.telegram_payment_charge_id for one in await topup.topups(db)]
+    for charge_id in running:
+        assert telegram_id is not None
+        with contextlib.suppress(RenewalRefused):
+            await doors.payments.set_renewal(telegram_id=telegram_id, charge_id=charge_id, canceled=True)
 
 
 async def erase_failed(job: Job, db: Transaction, error: Exception) -> None:

@@ -14,13 +14,14 @@ PaymentState = Literal["paid", "refunding", "refunded"]
 
 
 class Order(BaseModel):
-    """A pack that the person asked an invoice for: so many `tokens` for so many `stars`."""
+    """A pack that the person asked an invoice for: so many `tokens` for so many `stars`, once or `monthly`."""
 
     id: uuid.UUID
     pack_id: str
     tokens: int
     stars: int
     state: Literal["open", "paid", "refunded"]
+    monthly: bool
 
 
 class Payment(BaseModel):
@@ -69,18 +70,18 @@ class Booked(BaseModel):
 
 
 async def order_pack(
-    transaction: Transaction, *, user_id: uuid.UUID, pack_id: str, tokens: int, stars: int
+    transaction: Transaction, *, user_id: uuid.UUID, pack_id: str, tokens: int, stars: int, monthly: bool = False
 ) -> uuid.UUID:
     """The id of an open order; asked twice within a minute it is the same one (service only)."""
     return await transaction.value(  # type: ignore[no-any-return]
-        "select viva.order_pack($1, $2, $3, $4)", user_id, pack_id, tokens, stars
+        "select viva.order_pack($1, $2, $3, $4, $5)", user_id, pack_id, tokens, stars, monthly
     )
 
 
 async def order(transaction: Transaction, order_id: uuid.UUID) -> Order | None:
     """An order of the person who is acting."""
     return await transaction.one(
-        Order, "select id, pack_id, tokens, stars, state from viva.orders where id = $1", order_id
+        Order, "select id, pack_id, tokens, stars, state, monthly from viva.orders where id = $1", order_id
     )
 
 

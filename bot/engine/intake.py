@@ -57,7 +57,7 @@ def as_work(update: dict[str, Any]) -> NewWork:
     if chat.get("type") == "private":
         telegram_id = chat_id
     else:
-        telegram_id = None if chat_id else _number(_object(body.get("from")).get("id"))
+        telegram_id = None if chat_id else _number(_object(body.get("from", body.get("user"))).get("id"))
     place = chat_id or telegram_id or 0
     text = body.get("text")
     words = text.split(maxsplit=1) if isinstance(text, str) else []

@@ -10,11 +10,12 @@ from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import TelegramBadRequest, TelegramNotFound, TelegramUnauthorizedError
+from aiogram.methods import CreateInvoiceLink
 from aiogram.types import StarTransaction, TransactionPartnerUser
 from pydantic import BaseModel
 
 from bot.config import Settings
-from bot.errors import RefundRefused, SettingsError
+from bot.errors import RefundRefused, RenewalRefused, SettingsError
 from storage import packs
 from storage.database import Database, forbid_inside_transaction
 
@@ -39,6 +40,22 @@ class TelegramPayments:
         except TelegramBadRequest as error:
             if "CHARGE_ALREADY_REFUNDED" not in error.message:
                 raise RefundRefused("Telegram would not return these Stars.") from None
+
+    async def subscription_link(self, subscription: dict[str, object]) -> str:
+        """The link under which a subscription can be paid; `subscription` is the payload of createInvoiceLink."""
+        forbid_inside_transaction("a call of the Bot API")
+        try:
+            return await self._bot(CreateInvoiceLink.model_validate(subscription), request_timeout=20)
+        except TelegramBadRequest:
+            raise RenewalRefused("Telegram would not make this subscription.") from None
+
+    async def set_renewal(self, *, telegram_id: int, charge_id: str, canceled: bool) -> None:
+        """Let a subscription not be renewed any more, or let the person turn it on again."""
+        forbid_inside_transaction("a call of the Bot API")
+        try:
+            await self._bot.edit_user_star_subscription(telegram_id, charge_id, canceled, request_timeout=20)
+        except TelegramBadRequest:
+            raise RenewalRefused("Telegram would not change this subscription.") from None
 
 
 class PaymentDifference(BaseModel):

@@ -145,7 +145,9 @@ class Chats:
         self.settings: Json = {}
         self.queries: dict[str, tuple[int, int]] = {}
         self.invoices: dict[tuple[int, int], str] = {}
+        self.invoice_links: dict[str, Json] = {}
         self.payments: dict[str, Json] = {}
+        self.subscriptions: dict[str, Json] = {}
         self.checkouts: dict[str, Checkout] = {}
         self._paths: dict[str, StoredFile] = {}
         self._last = {"update": int(now()), "file": 0, "person": 700_000_000, "group": 1_000_000_000, "event": 0}
@@ -294,6 +296,13 @@ class Chats:
         """Remember what the bot's invoice carries and nobody sees."""
         self._record({"do": "invoice", "chat": chat_id, "message_id": message_id, "payload": payload})
 
+    def add_invoice_link(self, invoice: Json, *, payload: str, period: int | None) -> str:
+        """The name of a new link to an invoice."""
+        name = secrets.token_urlsafe(16)
+        link = {"invoice": invoice, "payload": payload, "period": period}
+        self._record({"do": "invoice_link", "name": name, "link": link})
+        return name
+
     def open_checkout(self) -> str:
         """The id of a new pre-checkout query; the bot has ten seconds to answer it."""
         query_id = str(secrets.randbelow(2**62) + 2**60)
@@ -308,16 +317,29 @@ class Chats:
         checkout.answer = answer
         self.touch()
 
-    def add_payment(self, person_id: int, *, stars: int, payload: str) -> str:
+    def add_payment(self, person_id: int, *, stars: int, payload: str, subscription: bool = False) -> str:
         """The charge id of a new payment with test Stars."""
         charge_id = "stx" + secrets.token_urlsafe(60)
         payment = {"user": person_id, "stars": stars, "payload": payload, "date": int(self.now()), "refunded": None}
+        payment |= {"subscription": True} if subscription else {}
         self._record({"do": "payment", "id": charge_id, "payment": payment})
         return charge_id
 
     def refund_payment(self, charge_id: str) -> None:
         """Note that the test Stars of a payment went back."""
         self._record({"do": "refund", "id": charge_id, "date": int(self.now())})
+
+    def add_subscription(self, charge_id: str, *, until: int) -> None:
+        """Note that a payment began a subscription, paid until then."""
+        payment = self.payments[charge_id]
+        begun = {"user": payment["user"], "stars": payment["stars"], "payload": payment["payload"], "until": until}
+        subscription = {**begun, "canceled": False, "bot_canceled": False}
+        self._record({"do": "subscription", "id": charge_id, "subscription": subscription})
+
+    def change_subscription(self, charge_id: str, **changes: Any) -> None:
+        """Note what changed of a subscription."""
+        changed = {**self.subscriptions[charge_id], **changes}
+        self._record({"do": "subscription", "id": charge_id, "subscription": changed})
 
     # Events for the page
 
@@ -408,7 +430,7 @@ class Chats:
     # Reset, journal and replay
 
     def reset(self) -> None:
-        """Empty every chat and forget files and pending updates; people, settings, payments and counters stay."""
+        """Empty every chat and forget files, links and pending updates; people, settings and payments stay."""
         records: list[Json] = [{"do": "person", "person": asdict(person)} for person in self.people.values()]
         for number, chat in self.chats.items():
             if not chat.private:
@@ -418,6 +440,10 @@ class Chats:
             records.append({**counted, "forgotten": chat.last_event + 1})
         records += [{"do": "set", "name": name, "value": value} for name, value in self.settings.items()]
         records += [{"do": "payment", "id": name, "payment": payment} for name, payment in self.payments.items()]
+        records += [
+            {"do": "subscription", "id": name, "subscription": subscription}
+            for name, subscription in self.subscriptions.items()
+        ]
         records.append({"do": "last", "last": self._last})
         fresh = self._path.with_suffix(".new")
         fresh.write_bytes(b"".join(_line(record) for record in records))
@@ -430,6 +456,7 @@ class Chats:
         self._paths.clear()
         self.queries.clear()
         self.invoices.clear()
+        self.invoice_links.clear()
         for record in records:
             self._apply(record)
         shutil.rmtree(self._blobs)
@@ -528,6 +555,12 @@ class Chats:
 
     def _apply_invoice(self, record: Json) -> None:
         self.invoices[record["chat"], record["message_id"]] = record["payload"]
+
+    def _apply_invoice_link(self, record: Json) -> None:
+        self.invoice_links[record["name"]] = record["link"]
+
+    def _apply_subscription(self, record: Json) -> None:
+        self.subscriptions[record["id"]] = record["subscription"]
 
     def _apply_payment(self, record: Json) -> None:
         self.payments[record["id"]] = record["payment"]

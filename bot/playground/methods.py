@@ -63,6 +63,8 @@ class Methods:
             "setmessagereaction": self.set_message_reaction,
             "answercallbackquery": self.answer_callback_query,
             "sendinvoice": self.send_invoice,
+            "createinvoicelink": self.create_invoice_link,
+            "edituserstarsubscription": self.edit_user_star_subscription,
             "answerprecheckoutquery": self.answer_pre_checkout_query,
             "refundstarpayment": self.refund_star_payment,
             "getstartransactions": self.get_star_transactions,
@@ -274,6 +276,26 @@ class Methods:
         message = self._send(chat, call, {"invoice": invoice, "reply_markup": keyboard})
         self._chats.add_invoice(chat.described["id"], message["message_id"], payload)
         return message
+
+    async def create_invoice_link(self, call: Parameters) -> str:
+        """The address under which an invoice can be paid, once or as a subscription."""
+        invoice, payload = payments.read_invoice(call)
+        period = payments.read_period(call, invoice["total_amount"])
+        return payments.LINK + self._chats.add_invoice_link(invoice, payload=payload, period=period)
+
+    async def edit_user_star_subscription(self, call: Parameters) -> bool:
+        """True once a subscription, named by its first payment, is not renewed or may be turned on again."""
+        user_id, charge_id = call.integer("user_id"), call.text("telegram_payment_charge_id")
+        subscription = self._chats.subscriptions.get(charge_id)
+        if user_id not in self._chats.people:
+            raise bad_request("USER_ID_INVALID")
+        if subscription is None or subscription["user"] != user_id:
+            raise bad_request("CHARGE_ID_INVALID")
+        stopped = call.boolean("is_canceled")
+        # Allowed again, it stays canceled until the person turns it on.
+        canceled = stopped or subscription["canceled"] or subscription["bot_canceled"]
+        self._chats.change_subscription(charge_id, bot_canceled=stopped, canceled=canceled)
+        return True
 
     async def answer_pre_checkout_query(self, call: Parameters) -> bool:
         """True once the person who pays has the answer; refused after ten seconds."""

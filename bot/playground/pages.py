@@ -61,6 +61,9 @@ def add_routes(app: web.Application, server: TelegramServer) -> None:
             web.post(chat + "/callbacks", page.tap),
             web.post(chat + "/stop", page.stop_draft),
             web.post(chat + "/payments", page.pay),
+            web.get(chat + "/invoice", page.invoice),
+            web.get(chat + "/subscriptions", page.subscriptions),
+            web.post(chat + "/subscriptions", page.change_subscription),
             web.post(chat + "/poll", page.send_poll),
             web.post(chat + "/location", page.send_location),
             web.post(chat + "/block", page.block),
@@ -188,8 +191,35 @@ class _Page:
 
     async def pay(self, request: web.Request) -> web.StreamResponse:
         person, body = self._person(request), await self._body(request)
-        message = await self._server.pay(person, _number(body, "message_id"))
+        if "link" in body:
+            message = await self._server.pay_link(person, _text(body, "link"))
+        else:
+            message = await self._server.pay(person, _number(body, "message_id"))
         return web.json_response({"message": message})
+
+    async def invoice(self, request: web.Request) -> web.StreamResponse:
+        self._person(request)
+        return web.json_response({"invoice": self._server.invoice_behind(request.query.get("link", ""))})
+
+    async def subscriptions(self, request: web.Request) -> web.StreamResponse:
+        person = self._person(request)
+        every = self._server.chats.subscriptions.items()
+        theirs = [{"id": name, **one} for name, one in every if one["user"] == person.id]
+        return web.json_response({"subscriptions": theirs})
+
+    async def change_subscription(self, request: web.Request) -> web.StreamResponse:
+        person, body = self._person(request), await self._body(request)
+        verbs = {
+            "renew": self._server.renew,
+            "fail": self._server.fail_renewal,
+            "end": self._server.end_subscription,
+            "resume": self._server.resume_subscription,
+        }
+        verb = verbs.get(_text(body, "do"))
+        if verb is None:
+            raise bad_request(f"do must be one of {', '.join(verbs)}")
+        await verb(person, _text(body, "id"))
+        return web.json_response({})
 
     async def stop_draft(self, request: web.Request) -> web.StreamResponse:
         person, body = self._person(request), await self._body(request)

@@ -14,6 +14,10 @@ LONGEST_DESCRIPTION = 255
 LONGEST_PAYLOAD = 128
 LONGEST_START_PARAMETER = 64
 MOST_STARS = 100_000
+MOST_SUBSCRIPTION_STARS = 10_000
+SUBSCRIPTION_SECONDS = 2_592_000
+LINK = "https://t.me/$"
+"""How the address of an invoice link begins."""
 
 
 def read_invoice(call: Parameters) -> tuple[Json, str]:
@@ -37,6 +41,18 @@ def read_invoice(call: Parameters) -> tuple[Json, str]:
         raise bad_request("START_PARAM_INVALID")
     shown = {"title": title, "description": description, "start_parameter": start_parameter, "currency": CURRENCY}
     return {**shown, "total_amount": _price(call.structure("prices"))}, payload
+
+
+def read_period(call: Parameters, stars: int) -> int | None:
+    """The period of a subscription in seconds, None where the invoice is paid once; raises Refused."""
+    period = call.integer("subscription_period")
+    if not period:
+        return None
+    if period != SUBSCRIPTION_SECONDS:
+        raise bad_request("SUBSCRIPTION_PERIOD_INVALID")
+    if stars > MOST_SUBSCRIPTION_STARS:
+        raise bad_request("CURRENCY_TOTAL_AMOUNT_INVALID")
+    return period
 
 
 def _price(prices: Any) -> int:
@@ -76,11 +92,19 @@ def told(payment: Json) -> Json:
     return {"currency": CURRENCY, "total_amount": payment["stars"], "invoice_payload": payment["payload"]}
 
 
+def recurring(subscription: Json, *, first: bool) -> Json:
+    """What a service message says of a payment of a subscription besides."""
+    told = {"subscription_expiration_date": subscription["until"], "is_recurring": True}
+    return {**told, "is_first_recurring": True} if first else told
+
+
 def transactions(chats: Chats) -> list[Json]:
     """Every payment, and every refund under its payment's id, oldest first."""
     every = []
     for charge_id, payment in chats.payments.items():
         kind = {"type": "user", "transaction_type": "invoice_payment", "invoice_payload": payment["payload"]}
+        if payment.get("subscription"):
+            kind["subscription_period"] = SUBSCRIPTION_SECONDS
         partner = {**kind, "user": chats.person(payment["user"]).as_user()}
         one = {"id": charge_id, "amount": payment["stars"]}
         every.append({**one, "date": payment["date"], "source": partner})

@@ -301,6 +301,70 @@ class TelegramServer:
             raise bad_request(answer["error_message"])
         return await self.send_payment(person, stars=stars, payload=payload)
 
+    def invoice_behind(self, address: str) -> Json:
+        """What an invoice link shows, with `period` where it is a subscription; raises Refused without one."""
+        link = self.chats.invoice_links.get(address.removeprefix(payments.LINK))
+        if link is None:
+            raise bad_request("SLUG_INVALID")
+        return {**link["invoice"], "period": link["period"]}
+
+    async def pay_link(self, person: Person, address: str) -> Json:
+        """The successful_payment message of an invoice link, paid with test Stars; raises Refused with the reason."""
+        invoice = self.invoice_behind(address)
+        payload = self.chats.invoice_links[address.removeprefix(payments.LINK)]["payload"]
+        stars = invoice["total_amount"]
+        answer = await self.ask_to_pay(person, stars=stars, payload=payload)
+        if not answer["ok"]:
+            raise bad_request(answer["error_message"])
+        if invoice["period"] is None:
+            return await self.send_payment(person, stars=stars, payload=payload)
+        charge_id = self.chats.add_payment(person.id, stars=stars, payload=payload, subscription=True)
+        self.chats.add_subscription(charge_id, until=int(self.chats.now()) + invoice["period"])
+        return self._tell_payment(
+            person, charge_id, payments.recurring(self.chats.subscriptions[charge_id], first=True)
+        )
+
+    async def renew(self, person: Person, charge_id: str) -> Json:
+        """The successful_payment message of the next month of a subscription, named by its first payment."""
+        subscription = self._subscription(person, charge_id)
+        if subscription["canceled"]:
+            raise bad_request("SUBSCRIPTION_CANCELED")
+        until = max(subscription["until"], int(self.chats.now())) + payments.SUBSCRIPTION_SECONDS
+        self.chats.change_subscription(charge_id, until=until)
+        stars, payload = subscription["stars"], subscription["payload"]
+        renewed = self.chats.add_payment(person.id, stars=stars, payload=payload, subscription=True)
+        return self._tell_payment(person, renewed, payments.recurring(self.chats.subscriptions[charge_id], first=False))
+
+    async def fail_renewal(self, person: Person, charge_id: str) -> None:
+        """Let the next payment of a subscription find too few Stars."""
+        self._tell_subscription(person, self._subscription(person, charge_id), "failed")
+
+    async def end_subscription(self, person: Person, charge_id: str) -> None:
+        """Let the person cancel a subscription in Telegram's settings."""
+        subscription = self._subscription(person, charge_id)
+        if subscription["canceled"]:
+            raise bad_request("SUBSCRIPTION_CANCELED")
+        self.chats.change_subscription(charge_id, canceled=True)
+        self._tell_subscription(person, subscription, "canceled")
+
+    async def resume_subscription(self, person: Person, charge_id: str) -> None:
+        """Let the person turn a canceled subscription on again; refused where the bot canceled it."""
+        subscription = self._subscription(person, charge_id)
+        if not subscription["canceled"] or subscription["bot_canceled"]:
+            raise bad_request("SUBSCRIPTION_NOT_ALLOWED")
+        self.chats.change_subscription(charge_id, canceled=False)
+        self._tell_subscription(person, subscription, "active")
+
+    def _subscription(self, person: Person, charge_id: str) -> Json:
+        subscription = self.chats.subscriptions.get(charge_id)
+        if subscription is None or subscription["user"] != person.id:
+            raise bad_request("CHARGE_ID_INVALID")
+        return subscription
+
+    def _tell_subscription(self, person: Person, subscription: Json, state: str) -> None:
+        event = {"user": person.as_user(), "invoice_payload": subscription["payload"], "state": state}
+        self.chats.add_update("subscription", event)
+
     async def ask_to_pay(self, person: Person, *, stars: int, payload: str, currency: str = "XTR") -> Json:
         """The bot's answer to a pre-checkout query; raises Refused when none comes in ten seconds.
 
@@ -322,9 +386,12 @@ class TelegramServer:
 
     async def send_payment(self, person: Person, *, stars: int, payload: str) -> Json:
         """The successful_payment message of a payment that went through."""
-        charge_id = self.chats.add_payment(person.id, stars=stars, payload=payload)
+        return self._tell_payment(person, self.chats.add_payment(person.id, stars=stars, payload=payload), {})
+
+    def _tell_payment(self, person: Person, charge_id: str, besides: Json) -> Json:
         paid = {
             **payments.told(self.chats.payments[charge_id]),
+            **besides,
             "telegram_payment_charge_id": charge_id,
             "provider_payment_charge_id": "test-stars",
         }

@@ -25,6 +25,18 @@ class Payments(Protocol):
         Raises bot.errors.RefundRefused where that will never be, anything else where it may be later.
         """
 
+    async def subscription_link(self, subscription: dict[str, object]) -> str:
+        """The link under which a subscription can be paid; `subscription` is the payload of createInvoiceLink.
+
+        Raises bot.errors.RenewalRefused where Telegram will make none, anything else where it may later.
+        """
+
+    async def set_renewal(self, *, telegram_id: int, charge_id: str, canceled: bool) -> None:
+        """Let a subscription, named by its first payment, not be renewed any more, or let the person turn it on again.
+
+        Raises bot.errors.RenewalRefused where Telegram will not, anything else where it may later.
+        """
+
 
 @dataclass(frozen=True, kw_only=True)
 class Doors:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from bot.config import Settings
 from bot.services.work import Work
 from prompts import replies
-from storage import grants, meter, upkeep
+from storage import grants, meter, topup, upkeep
 from storage.database import Database, Transaction
 
 log = logging.getLogger(__name__)
@@ -41,14 +41,15 @@ def jobs(settings: Settings) -> Mapping[str, ServiceJob]:
 
 
 async def give_and_end(settings: Settings, database: Database, work: Work) -> None:
-    """End grants whose time is over, then give the monthly tokens to everybody who is due."""
+    """End grants and subscriptions whose time is over, and give the monthly tokens to everybody who is due."""
     ended = await _all(database, lambda db: grants.expire(db, limit=BATCH))
     amount, cycles = settings.viva_drip_tokens, settings.viva_drip_rollover_cycles
     given = 0
     if amount:
         given = await _all(database, lambda db: grants.drip_due(db, amount=amount, cycles=cycles, limit=BATCH))
-    if ended or given:
-        log.info("monthly tokens", extra={"given": given, "ended": ended})
+    lapsed = await _all(database, lambda db: topup.lapse(db, limit=BATCH))
+    if ended or given or lapsed:
+        log.info("monthly tokens", extra={"given": given, "ended": ended, "lapsed": lapsed})
 
 
 async def check_ledger(settings: Settings, database: Database, work: Work) -> None:

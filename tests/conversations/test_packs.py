@@ -91,7 +91,13 @@ async def test_the_packs_are_offered_with_their_prices(viva: Viva) -> None:
     ada = await viva.onboarded()
     await ada.send("/balance")
     screen = await ada.tap("Add tokens")
-    assert screen.buttons == ["2 M · 250 Stars", "5 M · 550 Stars", "12 M · 1,200 Stars", "Main menu"]
+    assert screen.buttons == [
+        "2 M · 250 Stars",
+        "5 M · 550 Stars",
+        "12 M · 1,200 Stars",
+        "A pack every month",
+        "Main menu",
+    ]
     message = await _invoice(ada)
     assert message["invoice"]["currency"] == "XTR" and message["invoice"]["total_amount"] == SMALL.stars
     assert message["reply_markup"]["inline_keyboard"][0][0]["pay"] is True

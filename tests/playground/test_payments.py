@@ -207,3 +207,74 @@ async def test_the_page_pays_an_invoice_and_tells_why_not(shop: Shop) -> None:
                 assert ("message" in body) if ok else (body["description"] == "Bad Request: Sold out.")
         async with browser.post(address, json={"message_id": 1}) as answer:
             assert answer.status == 400 and "INVOICE_INVALID" in (await answer.json())["description"]
+
+
+async def _subscribed(shop: Shop, browser: aiohttp.ClientSession, **changes: Any) -> str:
+    """The charge id of a subscription that the page has paid, with the bot's yes."""
+    prices = [LabeledPrice(label="Tokens", amount=STARS)]
+    given = {"title": "Tokens", "description": "A pack.", "payload": "order 1", "currency": "XTR", "prices": prices}
+    link = await shop.bot.create_invoice_link(**{**given, "subscription_period": 2_592_000, **changes})
+    page = f"{shop.server.url}/page/chats/{shop.person.id}"
+    async with browser.get(f"{page}/invoice", params={"link": link}) as answer:
+        shown = (await answer.json())["invoice"]
+        assert (shown["total_amount"], shown["period"]) == (STARS, 2_592_000) and "payload" not in shown
+    paying = asyncio.create_task(browser.post(f"{page}/payments", json={"link": link}))
+    await shop.bot.answer_pre_checkout_query((await shop.checkout()).id, ok=True)
+    async with await paying as answer:
+        paid = (await answer.json())["message"]["successful_payment"]
+    assert paid["is_recurring"] and paid["is_first_recurring"]
+    assert paid["subscription_expiration_date"] == shop.clock.now + 2_592_000
+    return str(paid["telegram_payment_charge_id"])
+
+
+async def test_the_page_subscribes_and_lets_months_pass_and_telegrams_settings_end_it(shop: Shop) -> None:
+    page = f"{shop.server.url}/page/chats/{shop.person.id}/subscriptions"
+    async with aiohttp.ClientSession(headers={"X-Page-Key": shop.server.page_key}) as browser:
+        charge_id = await _subscribed(shop, browser)
+
+        async def do(verb: str, status: int = 200) -> None:
+            async with browser.post(page, json={"id": charge_id, "do": verb}) as answer:
+                assert answer.status == status, await answer.text()
+
+        for verb in ("renew", "fail", "end", "resume"):
+            await do(verb)
+        updates = (await shop.bot.get_updates())[-4:]
+        renewed = updates[0].message
+        assert renewed is not None and renewed.successful_payment is not None
+        assert renewed.successful_payment.is_recurring and not renewed.successful_payment.is_first_recurring
+        assert renewed.successful_payment.subscription_expiration_date == shop.clock.now + 2 * 2_592_000
+        assert [update.subscription.state for update in updates if update.subscription] == [
+            "failed",
+            "canceled",
+            "active",
+        ]
+        # What the bot canceled only the bot can allow again, and only the person turns on.
+        assert await shop.bot.edit_user_star_subscription(shop.person.id, charge_id, is_canceled=True)
+        await do("resume", 400)
+        await do("renew", 400)
+        assert await shop.bot.edit_user_star_subscription(shop.person.id, charge_id, is_canceled=False)
+        await do("renew", 400)
+        await do("resume")
+        await do("renew")
+        async with browser.get(page) as answer:
+            (kept,) = (await answer.json())["subscriptions"]
+            assert (kept["id"], kept["canceled"]) == (charge_id, False)
+        partner = (await shop.bot.get_star_transactions()).transactions[0].source
+        assert partner is not None and getattr(partner, "subscription_period", None) == 2_592_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"subscription_period": 86_400}, "SUBSCRIPTION_PERIOD_INVALID"),
+        ({"prices": [LabeledPrice(label="a", amount=10_001)]}, "CURRENCY_TOTAL_AMOUNT_INVALID"),
+        ({"currency": "USD"}, "CURRENCY_INVALID"),
+    ],
+)
+async def test_a_subscription_over_a_limit_is_refused(shop: Shop, changes: dict[str, Any], reason: str) -> None:
+    async with aiohttp.ClientSession() as browser:
+        with pytest.raises(TelegramAPIError, match=reason):
+            await _subscribed(shop, browser, **changes)
+    for user_id, charge_id, refused in ((1, "a", "USER_ID_INVALID"), (shop.person.id, "a", "CHARGE_ID_INVALID")):
+        with pytest.raises(TelegramAPIError, match=refused):
+            await shop.bot.edit_user_star_subscription(user_id, charge_id, is_canceled=True)

@@ -7,7 +7,7 @@ import itertools
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 
-from storage import grants, meter, migrate
+from storage import grants, meter, migrate, packs, topup
 from storage.database import Database
 from tests.conftest import DatabaseUrls
 
@@ -217,6 +217,47 @@ async def test_a_new_profile_version_neither_copies_nor_changes_the_balance(ada:
         )
     assert columns == [[False, 0, 0, False], [False, 0, 0, False], [True, 800, 300, True]]
     assert await ada.differences() == []
+
+
+async def test_balance_top_up_and_quota_stand_on_whichever_version_is_active(ada: Person) -> None:
+    await ada.given(1_000)
+    async with ada.database.as_service().transaction() as db:
+        order = await packs.order_pack(db, user_id=ada.user, pack_id="small", tokens=2_000_000, stars=250, monthly=True)
+        until = datetime.now(UTC) + timedelta(days=30)
+        await topup.note(db, user_id=ada.user, order_id=order, charge_id="charge", first=True, until=until)
+        await db.execute("update user_profiles set storage_quota_gb = 40 where is_active")
+    kept = """
+        select jsonb_agg(jsonb_build_array(is_active, vibe_assistant_tokens_remaining, vibe_assistant_tokens_used,
+                         auto_topup_enabled, auto_topup_pack_id, storage_quota_gb) order by version_number)
+          from user_profiles
+    """
+
+    async def become(version: int) -> Any:
+        """Make this version the active one, with a charge on either side of it, and see all versions."""
+        await ada.spend(10)
+        async with ada.database.as_user(ada.user).transaction() as db:
+            await db.execute("update user_profiles set is_active = false where is_active")
+            await db.execute(
+                "update user_profiles set is_active = true, is_draft = false where version_number = $1", version
+            )
+        await ada.spend(10)
+        assert await ada.differences() == []
+        async with ada.database.as_user(ada.user).transaction() as db:
+            return await db.value(kept)
+
+    async with ada.database.as_user(ada.user).transaction() as db:
+        # A draft, made as a copy of what stands.
+        await db.execute(
+            """
+            insert into user_profiles (first_name, version_number, is_draft, parent_version_id)
+              select first_name, 2, true, id from user_profiles where is_active
+            """
+        )
+    assert await become(2) == [[False, 0, 0, False, None, 40], [True, 980, 20, True, "small", 40]]
+    assert await become(1) == [[True, 960, 40, True, "small", 40], [False, 0, 0, False, None, 40]]
+    async with ada.database.as_service().transaction() as db:
+        await topup.change(db, user_id=ada.user, order_id=order, state="canceled")
+    assert (await become(2))[1] == [True, 940, 60, False, "small", 40]
 
 
 async def test_a_charge_during_a_change_of_version_reaches_the_new_version(ada: Person) -> None:

@@ -116,6 +116,13 @@ SHOWN: dict[str, tuple[str, str]] = {
         " values ('charge-{number}', '{user}', 250, 5)",
         "tokens",
     ),
+    "viva.topups": (
+        "with placed as (insert into viva.orders (user_id, pack_id, tokens, stars, monthly)"
+        " values ('{user}', 'small', 5, 250, true) returning id)"
+        " insert into viva.topups (order_id, user_id, telegram_payment_charge_id, paid_until)"
+        " select id, '{user}', 'charge-{number}', now() from placed",
+        "state",
+    ),
 }
 
 # Whose a row is follows from its assessment.

@@ -1,7 +1,7 @@
 // The buttons under messages, and what becomes of a tap.
 
 import { link } from "./formatting.js";
-import { pay } from "./payments.js";
+import { pay, payLink, paysAt } from "./payments.js";
 import { post, problemWords } from "./server.js";
 import { bot, chat, chatPath } from "./state.js";
 import { copy, find, icon, make, toast } from "./tools.js";
@@ -20,7 +20,7 @@ export function inlineKeyboard(entry) {
 
 function inlineKey(message, button) {
   const className = ["key", button.style].filter(Boolean).join(" ");
-  if (button.url && !button.disabled) {
+  if (button.url && !button.disabled && !paysAt(button.url)) {
     const anchor = link(button.url);
     if (anchor.tagName === "A") {
       anchor.className = className;
@@ -38,6 +38,8 @@ function inlineKey(message, button) {
     node.addEventListener("click", () => tap(message, button));
   } else if (button.pay) {
     node.addEventListener("click", () => pay(message));
+  } else if (button.url && paysAt(button.url)) {
+    node.addEventListener("click", () => payLink(button.url));
   } else {
     node.addEventListener("click", () => toast("The playground cannot open this kind of button."));
   }

@@ -93,11 +93,13 @@ def measure(ways: list[str]) -> None:
         with fresh(way) as (project, environment):
             made, printed, answered = start(project, environment)
             _, warm_printed, warm_answered = start(project, environment)
+            added_test = first_test(project, environment)
             warm_test = first_test(project, environment)
         with fresh(way) as (project, environment):
             cold_test = first_test(project, environment)
         rows += [
             f"| {way}, cold | {made:.1f} | {printed:.1f} | {answered:.1f} | {cold_test:.1f} |",
+            f"| {way}, tests added | - | - | - | {added_test:.1f} |",
             f"| {way}, warm | - | {warm_printed:.1f} | {warm_answered:.1f} | {warm_test:.1f} |",
         ]
         say(f"{way} done; {world.circumstances()}")

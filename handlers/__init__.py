@@ -15,6 +15,7 @@ from handlers import (
     assessment_result,
     assessment_words,
     balance,
+    book,
     cancel,
     chat,
     fallback,
@@ -48,6 +49,7 @@ ROUTERS: tuple[Router, ...] = (
     assessment_history.router,
     assessment_words.router,
     vision.router,
+    book.router,
     journal.router,
     chat.router,  # any other words
     fallback.router,  # must be last
@@ -64,6 +66,7 @@ JOBS: Mapping[
     **topup.JOBS,
     **assessment_words.JOBS,
     **vision.JOBS,
+    **book.JOBS,
     **journal.JOBS,
     **chat.JOBS,
 }

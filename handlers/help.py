@@ -20,6 +20,7 @@ COMMANDS = (
     "start",
     "assessment",
     "vision",
+    "book",
     "journal",
     "balance",
     "usage",

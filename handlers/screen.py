@@ -84,6 +84,13 @@ def conclude(work: Work, screen: Screen, *, key: str) -> None:
     show(work, screen)
 
 
+def document(work: Work, screen: Screen, *, media_key: str, file_name: str) -> None:
+    """Send a file of the media store below, with the screen's text and buttons."""
+    text, entities = split(screen.text, first_limit=CAPTION_LIMIT)[0]
+    payload = {"document": {"media": media_key, "name": file_name}, "caption": text, "caption_entities": entities}
+    work.send("sendDocument", payload | {"reply_markup": _markup(screen.rows)})
+
+
 def say(work: Work, text: Text | str) -> None:
     """Say something below, with no buttons."""
     show(work, Screen(text=text))

@@ -84,7 +84,7 @@ async def overview(db: Transaction) -> Screen:
     rows = [buttons[place : place + IN_A_ROW] for place in range(0, len(buttons), IN_A_ROW)]
     return Screen(
         text=Text(Bold(WORDS("title")), "\n", progress, "\n", *lines, "\n\n", WORDS("choose")),
-        rows=[*rows, [home.back()]],
+        rows=[*rows, [button(WORDS("book"), home.OpenTap(feature="book"))], [home.back()]],
     )
 
 

@@ -27,7 +27,10 @@ from aiogram.methods import (
     DeleteMessage,
     EditMessageReplyMarkup,
     EditMessageText,
+    SendAudio,
+    SendDocument,
     SendInvoice,
+    SendMediaGroup,
     SendMessage,
     SendPhoto,
     SetMessageReaction,
@@ -54,7 +57,10 @@ METHODS: dict[str, type[TelegramMethod[Any]]] = {
         DeleteMessage,
         EditMessageReplyMarkup,
         EditMessageText,
+        SendAudio,
+        SendDocument,
         SendInvoice,
+        SendMediaGroup,
         SendMessage,
         SendPhoto,
         SetMessageReaction,
@@ -259,10 +265,18 @@ class Outbox:
                 found = await store.message_sent_as(transaction, reference["sent_as"])
             # 0 is no message: Telegram then answers that it is not found, and the words are sent anew.
             payload["message_id"] = found or 0
-        for field, value in payload.items():
-            if isinstance(value, dict) and set(value) == {"media", "name"}:
-                payload[field] = BufferedInputFile(await self._media.get(value["media"]), value["name"])
+        payload = await self._with_files(payload)
         return METHODS[message.method](chat_id=message.chat_id, **payload)
+
+    async def _with_files(self, value: Any) -> Any:
+        """The payload with each file that it names, at whatever depth, fetched from the media store."""
+        if isinstance(value, list):
+            return [await self._with_files(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if set(value) == {"media", "name"}:
+            return BufferedInputFile(await self._media.get(value["media"]), value["name"])
+        return {field: await self._with_files(item) for field, item in value.items()}
 
     async def _refused(self, claim: store.ChatClaim, message: store.Outgoing, description: str) -> bool:
         if "message is not modified" in description:

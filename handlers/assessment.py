@@ -9,6 +9,7 @@ from aiogram.types import CallbackQuery, Message
 from aiogram.utils.formatting import Bold, Italic, Text
 
 from bot.services import assessment as rules
+from bot.services import profile
 from bot.services.work import Work
 from handlers import assessment_result, home
 from handlers.screen import Screen, button, show
@@ -18,7 +19,7 @@ from prompts.assessment import Question
 from prompts.categories import CATEGORIES
 from prompts.profile import FACTS, Fact, fact_questions
 from storage import assessment as store
-from storage import people, profile
+from storage import people
 from storage.database import Transaction
 from storage.people import Account
 
@@ -459,7 +460,8 @@ async def on_fact(tap: CallbackQuery, callback_data: FactTap, user: Account, db:
     if callback_data.value not in {value.value for value in fact_questions()[fact].values}:
         await stale(tap, user, db, work)
         return
-    await profile.set_fact(db, fact, callback_data.value)
+    value = callback_data.value == "true" if fact == "has_children" else callback_data.value
+    await profile.keep(db, await profile.open_version(db), {fact: value})
     changed = await store.in_progress(db)
     assert changed is not None
     sheet = sheet_of(changed)

@@ -22,6 +22,7 @@ COMMANDS = (
     "vision",
     "book",
     "journal",
+    "profile",
     "balance",
     "usage",
     "buy",

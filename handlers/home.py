@@ -44,7 +44,7 @@ async def screen(user: Account, db: Transaction, *, met: bool = False) -> Screen
             [button(WORDS("assessment"), OpenTap(feature="assessment"), style=None if standing else "success")],
             [button(WORDS("vision"), OpenTap(feature="vision")), button(WORDS("journal"), OpenTap(feature="journal"))],
             [button(WORDS("talk"), OpenTap(feature="talk")), button(WORDS("balance"), OpenTap(feature="balance"))],
-            [button(WORDS("help"), OpenTap(feature="help"))],
+            [button(WORDS("profile"), OpenTap(feature="profile")), button(WORDS("help"), OpenTap(feature="help"))],
         ],
     )
 

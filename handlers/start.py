@@ -10,12 +10,13 @@ from aiogram.types import CallbackQuery, InlineKeyboardButton, Message
 from aiogram.utils.formatting import Bold, Text
 
 from bot.config import Settings
+from bot.services import profile
 from bot.services.work import Work
 from handlers import care, home, privacy, recordings
 from handlers.screen import Screen, button, say, show
 from handlers.waiting import Waiting
 from prompts import replies
-from storage import people, profile
+from storage import people
 from storage.database import Transaction
 from storage.people import Account
 
@@ -161,7 +162,7 @@ async def on_no_name(message: Message, work: Work) -> None:
 
 async def _keep_name(name: str, user: Account, db: Transaction, work: Work, tap: CallbackQuery | None) -> None:
     await people.call_me(db, name)
-    await profile.call_me(db, name)
+    await profile.keep(db, await profile.open_version(db), {"first_name": name})
     await people.wait_for(db, None)
     named = user.model_copy(update={"first_name": name, **await people.consent_state(db)})
     screen = await home.screen(named, db, met=True)

@@ -102,8 +102,8 @@ async def begin(transaction: Transaction, *, assessment_version: int) -> bool:
     return bool(
         await transaction.execute(
             """
-            insert into assessment_results (status, started_at, assessment_version)
-            values ('in_progress', now(), $1)
+            insert into assessment_results (status, started_at, assessment_version, profile_version_id)
+            values ('in_progress', now(), $1, (select id from user_profiles where is_active))
             on conflict (user_id) where status = 'in_progress' do nothing
             """,
             assessment_version,

@@ -33,6 +33,7 @@ from aiogram.methods import (
     SendMediaGroup,
     SendMessage,
     SendPhoto,
+    SendVoice,
     SetMessageReaction,
     TelegramMethod,
 )
@@ -63,6 +64,7 @@ METHODS: dict[str, type[TelegramMethod[Any]]] = {
         SendMediaGroup,
         SendMessage,
         SendPhoto,
+        SendVoice,
         SetMessageReaction,
     )
 }

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from bot.ai import tokens
 from bot.services import assessment
+from bot.services import profile as profiles
 from prompts import chat as prompts
 from prompts.categories import SECTIONS, category
 from storage.assessment import Result
@@ -34,6 +35,12 @@ QUOTE_TOKENS = 150
 
 FACT_LIMIT = 40
 """Tokens of one fact of the profile."""
+
+STORY_LIMIT = 160
+"""Tokens of a story of the profile."""
+
+PROFILE_LIMIT = 900
+"""Tokens of the profile in all."""
 
 SECTION_LEAST = 15
 """Tokens below which a section of the vision is not worth showing."""
@@ -199,7 +206,8 @@ def _escaped(text: str) -> str:
 
 
 def _known(known: Known, *, most: int) -> str:
-    profile = _section("profile", _profile_lines(known.profile, known.language_code))
+    lines = _profile_lines(known.profile, known.language_code, most=min(PROFILE_LIMIT, most // 3))
+    profile = _section("profile", lines)
     standing = _section("assessment", _assessment_lines(known.result))
     fixed = f"{profile}\n\n{standing}"
     vision = _section("vision", _vision_parts(known.vision, most=most - tokens.count(fixed) - 20), between="\n\n")
@@ -210,23 +218,20 @@ def _section(name: str, lines: Sequence[str], *, between: str = "\n") -> str:
     return f"<{name}>\n{between.join(lines) or 'nothing yet'}\n</{name}>"
 
 
-def _profile_lines(profile: Profile, language_code: str | None) -> list[str]:
-    children = None if profile.has_children is None else "yes" if profile.has_children else "no"
-    facts = {
-        "first name": profile.first_name,
-        "lives in": ", ".join(part for part in (profile.city, profile.country) if part) or None,
-        "relationship": profile.relationship_status,
-        "partner": profile.partner_name,
-        "children": children,
-        "work": ", ".join(part for part in (profile.employment_type, profile.occupation) if part) or None,
-        "language of their app": language_code,
-    }
-    return [f"{name}: {_one_line(value)}" for name, value in facts.items() if value]
-
-
-def _one_line(value: str) -> str:
-    # A letter is a token or more in some scripts, so only tokens are a bound.
-    return clip(_escaped(" ".join(value.replace("_", " ").split())), most=FACT_LIMIT)[0]
+def _profile_lines(profile: Profile, language_code: str | None, *, most: int) -> list[str]:
+    """What is known of the person, the most telling first, as far as the room goes."""
+    facts = profiles.known(profile)
+    if language_code is not None:
+        facts.insert(1, ("language of their app", language_code))
+    lines = []
+    for name, value in facts:
+        # A letter is a token or more in some scripts, so only tokens are a bound.
+        line, size = clip(f"{name}: {_escaped(value)}", most=STORY_LIMIT if "in their words" in name else FACT_LIMIT)
+        most -= size + 1
+        if most < 0:
+            break
+        lines.append(line)
+    return lines
 
 
 def _assessment_lines(result: Result | None) -> list[str]:

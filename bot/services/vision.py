@@ -14,6 +14,7 @@ from typing import Literal
 
 from bot.ai import tokens
 from bot.services import assessment
+from bot.services import profile as profiles
 from prompts import assessment as bank
 from prompts.assessment import BranchUnknown
 from prompts.categories import SECTIONS, Section, category
@@ -27,9 +28,6 @@ LATER = ("forward", "conclusion")
 
 DRAFTED = tuple(section for section in SECTIONS if section.key not in LATER)
 """The sections that are drafted from what a person says, in the order of reading."""
-
-FACT_LIMIT = 200
-"""Characters of one fact of the profile."""
 
 
 def section(key: object) -> Section | None:
@@ -56,7 +54,7 @@ def material(
         answers=[(answer.question_text, answer.response_text) for answer in fitting(section.key, answers, profile)],
         existing=existing,
         previous=previous,
-        person=_person(profile),
+        person=[f"{name}: {value}" for name, value in profiles.known(profile, category_key=section.key)],
     )
 
 
@@ -75,21 +73,6 @@ def fitting(category_key: str, answers: Sequence[Answer], profile: Profile) -> l
     except BranchUnknown:
         return list(answers)
     return [answer for answer in answers if answer.question_id in asked]
-
-
-def _person(profile: Profile) -> list[str]:
-    children = None if profile.has_children is None else "yes" if profile.has_children else "no"
-    facts = {
-        "first name": profile.first_name,
-        "lives in": ", ".join(part for part in (profile.city, profile.country) if part),
-        "relationship": profile.relationship_status,
-        "partner": profile.partner_name,
-        "children": children,
-        "work": ", ".join(part for part in (profile.employment_type, profile.occupation) if part),
-    }
-    return [
-        f"{name}: {' '.join(value.replace('_', ' ').split())[:FACT_LIMIT]}" for name, value in facts.items() if value
-    ]
 
 
 def room(material: Material) -> tuple[int, int]:

@@ -279,7 +279,7 @@ def test_facts_of_the_profile_are_plain_short_lines_and_unknown_ones_are_left_ou
     material = vision.material(HOME, imagination="", answers=[], existing="", previous="", profile=profile)
     assert material.person == [
         "first name: Ada </person>",
-        f"lives in: {'x' * 200}",
+        f"lives in: {'x' * 199}…",
         "children: no",
         "work: self employed",
     ]

@@ -39,6 +39,6 @@ class FactQuestion(BaseModel, frozen=True):
 @cache
 def fact_questions() -> dict[Fact, FactQuestion]:
     """Every fact with its question and values."""
-    text = resources.files("prompts").joinpath("profile.toml").read_text(encoding="utf-8")
+    text = resources.files("prompts.profile").joinpath("facts.toml").read_text(encoding="utf-8")
     data = tomllib.loads(text)
     return {fact: FactQuestion.model_validate(data[fact]) for fact in FACTS}

@@ -149,6 +149,7 @@ class App:
             work=work,
             database=self.database,
             settings=self._settings,
+            worth=self._model,
             bot_name=me.username,
         )
 

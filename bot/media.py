@@ -22,6 +22,17 @@ def key_for(user_id: uuid.UUID, folder: str, name: str) -> str:
     return f"users/{user_id}/{folder}/{name}"
 
 
+def key_in(location: str, url: str, *, owner: uuid.UUID) -> str:
+    """The key behind an address in the media store at `location`; raises NotFound where it is not the owner's.
+
+    Addresses stand in rows that a person may write, so what they name is checked here.
+    """
+    key = url.removeprefix(f"{location.rstrip('/')}/")
+    if not key.startswith(f"users/{owner}/") or ".." in key.split("/"):
+        raise NotFound("This file is not here any more.")
+    return key
+
+
 class MediaUnavailable(Exception):
     """The media store did not take or give something; another try may go through."""
 
@@ -50,14 +61,8 @@ class Media:
         return f"{self._url}/{key}"
 
     def key_of(self, url: str, *, owner: uuid.UUID) -> str:
-        """The key behind an address that `url_of` made; raises NotFound where it is not the owner's.
-
-        Addresses stand in rows that a person may write, so what they name is checked here.
-        """
-        key = url.removeprefix(f"{self._url}/")
-        if not key.startswith(f"users/{owner}/") or ".." in key.split("/"):
-            raise NotFound("This file is not here any more.")
-        return key
+        """The key behind an address that `url_of` made; raises NotFound where it is not the owner's."""
+        return key_in(self._url, url, owner=owner)
 
     async def put(self, key: str, content: bytes) -> None:
         """Keep the bytes under the key, replacing what was there; raises MediaUnavailable."""

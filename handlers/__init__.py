@@ -15,6 +15,9 @@ from handlers import (
     assessment_result,
     assessment_words,
     balance,
+    board,
+    board_ideas,
+    board_picture,
     book,
     cancel,
     chat,
@@ -58,6 +61,9 @@ ROUTERS: tuple[Router, ...] = (
     profile_voice.router,
     vision.router,
     book.router,
+    board.router,
+    board_ideas.router,
+    board_picture.router,
     journal.router,
     chat.router,  # any other words
     fallback.router,  # must be last
@@ -77,6 +83,8 @@ JOBS: Mapping[
     **profile_voice.JOBS,
     **vision.JOBS,
     **book.JOBS,
+    **board_ideas.JOBS,
+    **board_picture.JOBS,
     **journal.JOBS,
     **chat.JOBS,
 }

@@ -21,6 +21,7 @@ COMMANDS = (
     "assessment",
     "vision",
     "book",
+    "board",
     "journal",
     "profile",
     "balance",

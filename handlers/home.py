@@ -42,9 +42,10 @@ async def screen(user: Account, db: Transaction, *, met: bool = False) -> Screen
         text=Text(*parts),
         rows=[
             [button(WORDS("assessment"), OpenTap(feature="assessment"), style=None if standing else "success")],
-            [button(WORDS("vision"), OpenTap(feature="vision")), button(WORDS("journal"), OpenTap(feature="journal"))],
-            [button(WORDS("talk"), OpenTap(feature="talk")), button(WORDS("balance"), OpenTap(feature="balance"))],
-            [button(WORDS("profile"), OpenTap(feature="profile")), button(WORDS("help"), OpenTap(feature="help"))],
+            [button(WORDS("vision"), OpenTap(feature="vision")), button(WORDS("board"), OpenTap(feature="board"))],
+            [button(WORDS("journal"), OpenTap(feature="journal")), button(WORDS("talk"), OpenTap(feature="talk"))],
+            [button(WORDS("profile"), OpenTap(feature="profile"))],
+            [button(WORDS("balance"), OpenTap(feature="balance")), button(WORDS("help"), OpenTap(feature="help"))],
         ],
     )
 

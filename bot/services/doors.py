@@ -38,6 +38,16 @@ class Payments(Protocol):
         """
 
 
+class Worth(Protocol):
+    """What calls take from the balance, where that is known before they are made. Raises bot.errors.NoModel."""
+
+    def picture_tokens(self) -> int:
+        """Tokens of one picture."""
+
+    def speech_tokens(self, characters: int) -> int:
+        """Tokens of so many characters read aloud."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Doors:
     """What the composition root opened for jobs; `context_tokens` is how much of a talk a model is given at most."""

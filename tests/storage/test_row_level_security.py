@@ -16,7 +16,7 @@ from tests.conftest import MIGRATED, DatabaseUrls
 
 # What a person may do with their own rows: an insert that makes one, and a change to it.
 # The change reads no column: one that does is also narrowed by what may be seen, and would prove less.
-# `{user}`, `{profile}`, `{assessment}`, `{vision}` are ids of the person's; `{number}` differs every time.
+# `{user}`, `{profile}`, `{assessment}`, `{vision}`, `{item}`, `{entry}` are ids of the person's; `{number}` differs.
 OWN: dict[str, tuple[str, str]] = {
     "public.user_profiles": (
         "insert into public.user_profiles (user_id, version_number, first_name) values ('{user}', {number}, 'Ada')",
@@ -75,6 +75,14 @@ OWN: dict[str, tuple[str, str]] = {
     "viva.vision_proposals": (
         "insert into viva.vision_proposals (user_id, vision_id, section_key) values ('{user}', '{vision}', 'fun')",
         "state = 'kept'",
+    ),
+    "viva.board_ideas": (
+        "insert into viva.board_ideas (user_id, category, name) values ('{user}', 'fun', 'A boat')",
+        "state = 'passed'",
+    ),
+    "viva.board_stories": (
+        "insert into viva.board_stories (user_id, item_id, entry_id) values ('{user}', '{item}', '{entry}')",
+        "created_at = now()",
     ),
 }
 
@@ -178,6 +186,8 @@ class Person:
     profile: uuid.UUID
     assessment: uuid.UUID
     vision: uuid.UUID
+    item: uuid.UUID
+    entry: uuid.UUID
 
     def insert(self, table: str) -> str:
         """A statement that adds one more row of this person's."""
@@ -234,6 +244,12 @@ async def _move_in(database: Database) -> Person:
             ),
             vision=await transaction.value(
                 "insert into public.vision_versions (user_id) values ($1) returning id", user
+            ),
+            item=await transaction.value(
+                "insert into public.vision_board_items (user_id, name) values ($1, 'A boat') returning id", user
+            ),
+            entry=await transaction.value(
+                "insert into public.journal_entries (user_id, content) values ($1, 'It came.') returning id", user
             ),
         )
         for table in [*OWN, *SHOWN]:
@@ -438,6 +454,8 @@ async def test_an_account_is_its_persons_but_not_whose_it_is(people: TwoPeople) 
         "update public.audio_tracks set vision_id = '{vision}'",
         "insert into viva.vision_proposals (vision_id, section_key) values ('{vision}', 'fun')",
         "update viva.vision_proposals set vision_id = '{vision}'",
+        "update viva.board_stories set item_id = '{item}'",
+        "update viva.board_stories set entry_id = '{entry}'",
     ],
 )
 async def test_a_row_cannot_lean_on_anothers(people: TwoPeople, statement: str) -> None:

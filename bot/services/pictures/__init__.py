@@ -12,11 +12,11 @@ from typing import Final, Literal
 
 import typst
 
-__all__ = ["CategoryStanding", "assessment_wheel"]
+__all__ = ["FONTS", "CategoryStanding", "assessment_wheel", "drawable"]
 
 _FOLDER: Final = Path(__file__).parent
 _KEYS: Final = sorted(icon.stem for icon in (_FOLDER / "icons").glob("*.svg"))
-_FONTS: Final = typst.Fonts(include_system_fonts=False)
+FONTS: Final = typst.Fonts(include_system_fonts=False)
 
 # What the fonts inside the typst wheel can draw, in the weight of the heading, after NFKC normalisation.
 LETTERS: Final = (
@@ -68,7 +68,7 @@ def assessment_wheel(
     """
     _check(percentage=percentage, categories=categories)
     standing = {
-        "name": _name_to_draw(first_name),
+        "name": drawable(first_name),
         "percentage": percentage,
         "finished_on": finished_on.isoformat(),
         "categories": [
@@ -88,7 +88,7 @@ def assessment_wheel(
         root=str(_FOLDER),
         format="png",
         ppi=72,
-        font_paths=_FONTS,
+        font_paths=FONTS,
         ignore_system_fonts=True,
         sys_inputs={"wheel": json.dumps(standing)},
     )
@@ -113,13 +113,13 @@ def _check(*, percentage: int | None, categories: Sequence[CategoryStanding]) ->
             raise ValueError(f"{category.key} has the ratio {category.ratio}; it goes from 0 to 1")
 
 
-def _name_to_draw(first_name: str) -> str | None:
-    """The name without emoji and invisible characters, or None when a letter of it cannot be drawn."""
+def drawable(words: str) -> str | None:
+    """Words without emoji and invisible characters, or None when a letter of them cannot be drawn."""
     # NFKC turns the decorated letters that people put into names into plain ones.
-    plain = " ".join(unicodedata.normalize("NFKC", first_name).split())
-    name = " ".join("".join(character for character in plain if _is_writing(character)).split())
-    drawable = all(any(first <= ord(character) <= last for first, last in LETTERS) for character in name)
-    return name if drawable and any(character.isalnum() for character in name) else None
+    plain = " ".join(unicodedata.normalize("NFKC", words).split())
+    text = " ".join("".join(character for character in plain if _is_writing(character)).split())
+    known = all(any(first <= ord(character) <= last for first, last in LETTERS) for character in text)
+    return text if known and any(character.isalnum() for character in text) else None
 
 
 def _is_writing(character: str) -> bool:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from bot.ai import tokens
 from bot.ai.meter import Action, Ticket
-from bot.ai.provider import FAULTS, Provider, describe, priced, translate
+from bot.ai.provider import FAULTS, Provider, describe, figure, priced, translate
 from bot.errors import ModelRefused, NoModel
 from storage import database
 
@@ -55,11 +55,11 @@ class Embeddings(Provider):
             await self._meter.fail(hold, error="not an embedding")
             raise ModelRefused("The model's answer was not a list of vectors.")
         vectors = [list(map(float, one.embedding)) for one in sorted(answer.data, key=lambda one: one.index)]
-        told = answer.usage.prompt_tokens if answer.usage is not None else None
-        used = told if told is not None and 0 < told <= most else sum(map(tokens.count, texts))
+        claimed = figure(answer.usage, "prompt_tokens")
+        used = claimed if claimed is not None and 0 < claimed <= most else sum(map(tokens.count, texts))
         metadata = {
             "step": ticket.step,
-            "usage_from": "provider" if used == told else "local_count",
+            "usage_from": "provider" if used == claimed else "local_count",
             "texts": len(texts),
             "price_since": price.since.isoformat(),
         }

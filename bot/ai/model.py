@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, cast
 
 import openai
-from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
 from pydantic import BaseModel, SecretStr, ValidationError
 
@@ -23,14 +22,12 @@ from bot.ai.meter import Action, Ticket
 from bot.ai.pictures import Pictures
 from bot.ai.provider import FAULTS, describe, priced, translate, whole
 from bot.ai.sound import Sound
+from bot.ai.stream import Stream
 from bot.errors import ModelRefused, ModelUnavailable
 from storage import database
 
 Result = TypeVar("Result")
 Shape = TypeVar("Shape", bound=BaseModel)
-
-MOST_CLAIMED = 1_000_000_000
-"""Tokens in one call beyond which a provider's word is not believed; the columns hold no more."""
 
 O200K = ("gpt-4o", "gpt-4.1", "gpt-4.5", "gpt-5", "chatgpt-4o", "o1", "o3", "o4")
 """How the names of the models begin whose vocabulary is the one that ships with VIVA."""
@@ -65,9 +62,9 @@ class Model(Sound, Pictures, Embeddings):
     ) -> Reply:
         """One streamed answer, charged and recorded.
 
-        `on_text` is given the whole text so far as it grows. `stop` ends the stream early: input and what came are
-        charged, and ModelRefused is raised where no word had come. The output cap sent is what the hold covers, between
-        `least_output` and `most_output` tokens.
+        `on_text` is given the whole text so far as it grows. `stop` ends the stream early: input and what came until
+        then are charged, and ModelRefused is raised where no word had come. The output cap sent is what the hold
+        covers, between `least_output` and `most_output` tokens.
         Raises OutOfTokens before any call; NoModel, ModelUnavailable or ModelRefused after the hold was given back.
         """
         database.forbid_inside_transaction("a model call")
@@ -83,7 +80,7 @@ class Model(Sound, Pictures, Embeddings):
             least=prompt_tokens + least_output,
         )
         started = time.monotonic()
-        stream = _Stream()
+        stream = Stream()
         problem: Exception | None = None
         try:
             await self._read(stream, messages=messages, cap=hold.granted - prompt_tokens, on_text=on_text, stop=stop)
@@ -93,9 +90,7 @@ class Model(Sound, Pictures, Embeddings):
         if problem is not None and not text.strip():
             await self._meter.fail(hold, error=describe(problem))
             raise translate(problem) from None
-        input_tokens, output_tokens, metadata = stream.usage_or(
-            input_tokens=prompt_tokens, output_tokens=tokens.count(text)
-        )
+        input_tokens, output_tokens, metadata = stream.used(counted_input=tokens.count_messages(messages))
         metadata |= {
             "step": ticket.step,
             "finish": stream.finish,
@@ -140,7 +135,7 @@ class Model(Sound, Pictures, Embeddings):
 
     async def _read(
         self,
-        stream: _Stream,
+        stream: Stream,
         *,
         messages: Sequence[Message],
         cap: int,
@@ -163,15 +158,7 @@ class Model(Sound, Pictures, Embeddings):
                 stream.stopped = True
                 return
             async with chunks:
-                iterator = aiter(chunks)
-                while not stream.stopped:
-                    chunk = await _unless(stopping, anext(iterator, None))
-                    if chunk is None:
-                        stream.stopped = stopping.done() and stream.usage is None and not stream.finish
-                        return
-                    if stream.take(chunk):
-                        await on_text(whole(stream.text))
-                    stream.stopped = stopping.done() and not stream.finish
+                await stream.read(aiter(chunks), on_text=on_text, stopping=stopping)
         finally:
             stopping.cancel()
             await asyncio.gather(stopping, return_exceptions=True)
@@ -213,7 +200,8 @@ class Model(Sound, Pictures, Embeddings):
         price = priced(self._prices.for_text, self.models.chat)
         form = {"name": shape.__name__, "strict": True, "schema": shape.model_json_schema()}
         # The provider puts the schema into the prompt, and counts it.
-        prompt_tokens = self._count([*messages, {"role": "system", "content": json.dumps(form)}])
+        prompt = [*messages, {"role": "system", "content": json.dumps(form)}]
+        prompt_tokens = self._count(prompt)
         hold = await self._meter.hold(
             ticket,
             action=action,
@@ -232,16 +220,13 @@ class Model(Sound, Pictures, Embeddings):
         except FAULTS as error:
             await self._meter.fail(hold, error=describe(error))
             raise translate(error) from None
-        if not isinstance(answer, ChatCompletion) or not answer.choices:
+        if not isinstance(answer, ChatCompletion) or not isinstance(answer.choices, list) or not answer.choices:
             await self._meter.fail(hold, error="not a chat answer")
             raise ModelRefused("The model's answer was not an answer to a chat.")
-        choice = answer.choices[0]
-        stream = _Stream()
-        stream.text, stream.finish, stream.usage = choice.message.content or "", choice.finish_reason, answer.usage
+        stream = Stream()
+        stream.take_whole(answer)
         text = whole(stream.text).strip()
-        input_tokens, output_tokens, metadata = stream.usage_or(
-            input_tokens=prompt_tokens, output_tokens=tokens.count(text)
-        )
+        input_tokens, output_tokens, metadata = stream.used(counted_input=tokens.count_messages(prompt))
         metadata |= {
             "step": ticket.step,
             "finish": stream.finish,
@@ -303,51 +288,6 @@ def _faults(error: ValidationError) -> str:
     found = error.errors(include_url=False, include_context=False, include_input=False)
     lines = [f"- {'.'.join(map(str, fault['loc'])) or 'the whole'}: {fault['msg']}" for fault in found[:10]]
     return "\n".join(("This answer cannot be used:", *lines, "Answer once more, with JSON alone that fits the schema."))
-
-
-class _Stream:
-    """What has come of a streamed answer so far."""
-
-    def __init__(self) -> None:
-        self.text = ""
-        self.finish: str | None = None
-        self.stopped = False
-        self.usage: CompletionUsage | None = None
-
-    def take(self, chunk: Any) -> bool:
-        """Add a chunk; True when the text grew. The usage comes in a last chunk without choices."""
-        if chunk.usage is not None:
-            self.usage = chunk.usage
-        grew = False
-        for choice in chunk.choices:
-            if choice.delta.content:
-                self.text += choice.delta.content
-                grew = True
-            if choice.finish_reason:
-                self.finish = choice.finish_reason
-        return grew
-
-    def usage_or(self, *, input_tokens: int, output_tokens: int) -> tuple[int, int, dict[str, Any]]:
-        """Input and output tokens with what the figures rest on: the provider's word, else our own count."""
-        usage = self.usage
-        claimed = (usage.prompt_tokens, usage.completion_tokens) if usage is not None else (-1, -1)
-        if usage is None or min(claimed) < 0 or max(claimed) > MOST_CLAIMED:
-            return (
-                input_tokens,
-                output_tokens,
-                {"usage_from": "local_count", "cached_tokens": 0, "reasoning_tokens": 0},
-            )
-        cached = usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details else None
-        reasoning = usage.completion_tokens_details.reasoning_tokens if usage.completion_tokens_details else None
-        return (
-            usage.prompt_tokens,
-            usage.completion_tokens,
-            {
-                "usage_from": "provider",
-                "cached_tokens": min(max(cached or 0, 0), usage.prompt_tokens),
-                "reasoning_tokens": reasoning or 0,
-            },
-        )
 
 
 async def _unless(stopping: asyncio.Future[Any], coming: Awaitable[Result]) -> Result | None:

@@ -11,7 +11,7 @@ from openai.types import ImagesResponse
 from pydantic import BaseModel
 
 from bot.ai.meter import Action, Ticket
-from bot.ai.provider import FAULTS, Provider, describe, priced, translate
+from bot.ai.provider import FAULTS, Provider, describe, priced, told, translate
 from bot.errors import ModelRefused, NoModel
 from storage import database
 
@@ -82,7 +82,7 @@ class Pictures(Provider):
                 "usage_from": "price_book",
                 "size": SIZE,
                 "quality": QUALITY,
-                "provider_usage": answer.usage.model_dump(mode="json") if answer.usage is not None else None,
+                "provider_usage": told(answer.usage),
                 "price_since": price.since.isoformat(),
             },
         )

@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx2
 import openai
+from pydantic import BaseModel
 
 from bot.ai import prices
 from bot.ai.meter import Meter
@@ -17,6 +18,9 @@ from bot.errors import ModelRefused, ModelUnavailable, NoModel
 
 FAULTS = (openai.OpenAIError, httpx2.HTTPError, ValueError)
 """What a provider's fault looks like: the SDK lets transport and decoding errors through while a stream is read."""
+
+MOST_CLAIMED = 1_000_000_000
+"""Tokens in one call beyond which a provider's word is not believed; the columns hold no more."""
 
 Row = TypeVar("Row")
 
@@ -71,6 +75,19 @@ def priced(find: Callable[[str, date], Row], model: str) -> Row:
 def whole(text: str) -> str:
     """The text as Postgres and Telegram take it: halves of a character that came apart put together, no NUL."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", "")
+
+
+def figure(usage: object, name: str) -> int | None:
+    """A provider's figure of this name, None where there is none or it cannot be: a provider may send anything."""
+    value = getattr(usage, name, None)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_CLAIMED:
+        return None
+    return value
+
+
+def told(usage: object) -> dict[str, Any] | None:
+    """What a provider says of its own use, for the records; None where it is of no shape that can be kept."""
+    return usage.model_dump(mode="json", warnings=False) if isinstance(usage, BaseModel) else None
 
 
 def describe(error: Exception) -> str:

@@ -8,7 +8,7 @@ from openai.types.audio import Transcription
 from pydantic import BaseModel
 
 from bot.ai.meter import Action, Ticket
-from bot.ai.provider import FAULTS, Provider, describe, priced, translate, whole
+from bot.ai.provider import FAULTS, Provider, describe, priced, told, translate, whole
 from bot.errors import ModelRefused, NoModel
 from storage import database
 
@@ -56,11 +56,10 @@ class Sound(Provider):
         except FAULTS as error:
             await self._meter.fail(hold, error=describe(error))
             raise translate(error) from None
-        if not isinstance(answer, Transcription):
+        if not isinstance(answer, Transcription) or not isinstance(answer.text, str):
             await self._meter.fail(hold, error="not a transcription")
             raise ModelRefused("The model's answer was not a transcript.")
         transcript = Transcript(text=whole(answer.text).strip(), model=self.models.transcribe, seconds=seconds)
-        usage = answer.usage
         await self._meter.settle(
             ticket,
             hold,
@@ -73,7 +72,7 @@ class Sound(Provider):
                 "step": ticket.step,
                 "usage_from": "price_book",
                 "seconds": round(seconds, 3),
-                "provider_usage": usage.model_dump(mode="json") if usage is not None else None,
+                "provider_usage": told(answer.usage),
                 "price_since": price.since.isoformat(),
             },
         )

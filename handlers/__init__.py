@@ -74,6 +74,7 @@ JOBS: Mapping[
     tuple[Callable[[Job, Doors], Awaitable[None]], Callable[[Job, Transaction, Exception], Awaitable[None]]],
 ] = {
     **privacy.JOBS,
+    **balance.JOBS,
     **usage.JOBS,
     **packs.JOBS,
     **assessment_result.JOBS,

@@ -12,7 +12,8 @@ from aiogram.utils.formatting import Bold, Text
 from bot.config import Settings
 from bot.services import usage as rules
 from bot.services import wallet
-from bot.services.work import Work
+from bot.services.doors import Doors
+from bot.services.work import Job, Work
 from handlers import home, packs, usage
 from handlers.screen import Screen, button, show
 from prompts import replies
@@ -115,3 +116,21 @@ async def warn_if_low(work: Work, db: Transaction) -> None:
         level = "low_0" if purse.balance == 0 else "low_20" if percent > 5 else "low_5"
         words = USAGE(level, left=wallet.tokens(purse.balance))
         show(work, Screen(text=words, rows=[[button(WORDS("balance"), home.OpenTap(feature="balance"))]]))
+
+
+async def changed(job: Job, doors: Doors) -> None:
+    """Say quietly that somebody else changed the balance: an admin, or the month for who had few tokens left."""
+    async with job.finish() as db:
+        purse = await meter.wallet(db)
+        if purse is not None:
+            tokens, left = wallet.tokens(job.payload["tokens"]), wallet.tokens(purse.balance)
+            words = USAGE(f"balance_{job.payload['what']}", tokens=tokens, left=left)
+            rows = [[button(WORDS("balance"), home.OpenTap(feature="balance"))]]
+            show(job, Screen(text=words, rows=rows), quiet=True)
+
+
+async def changed_failed(job: Job, db: Transaction, error: Exception) -> None:
+    """Leave it: the balance itself tells."""
+
+
+JOBS = {"balance.changed": (changed, changed_failed)}

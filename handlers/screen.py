@@ -38,10 +38,12 @@ class Screen:
     picture: str | None = None
 
 
-def show(work: Work, screen: Screen, *, tap: CallbackQuery | None = None, key: str | None = None) -> None:
+def show(
+    work: Work, screen: Screen, *, tap: CallbackQuery | None = None, key: str | None = None, quiet: bool = False
+) -> None:
     """Show the screen once the work is committed: in place of the tapped screen where that can be, else below.
 
-    `key` names the message, so that a later `replace` can change it.
+    `key` names the message, so that a later `replace` can change it; `quiet` comes without a sound.
     """
     tapped = tap.message if tap is not None else None
     parts = split(screen.text, first_limit=CAPTION_LIMIT if screen.picture else TEXT_LIMIT)
@@ -54,13 +56,15 @@ def show(work: Work, screen: Screen, *, tap: CallbackQuery | None = None, key: s
         work.send("editMessageReplyMarkup", {"message_id": tapped.message_id})
     for place, (text, entities) in enumerate(parts):
         last = place == len(parts) - 1
-        markup = {"reply_markup": _markup(screen.rows)} if last and screen.rows else {}
+        extras: dict[str, Any] = {"reply_markup": _markup(screen.rows)} if last and screen.rows else {}
+        if quiet:
+            extras["disable_notification"] = True
         name = key if last else None
         if place == 0 and screen.picture is not None:
             photo = {"photo": {"media": screen.picture, "name": "picture.png"}}
-            work.send("sendPhoto", photo | {"caption": text, "caption_entities": entities} | markup, key=name)
+            work.send("sendPhoto", photo | {"caption": text, "caption_entities": entities} | extras, key=name)
         else:
-            work.send("sendMessage", {"text": text, "entities": entities} | markup, key=name)
+            work.send("sendMessage", {"text": text, "entities": entities} | extras, key=name)
 
 
 def replace(work: Work, screen: Screen, *, key: str) -> None:

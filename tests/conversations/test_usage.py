@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from storage import grants
 from tests.world import Someone, Viva
 
 
@@ -50,7 +51,7 @@ async def test_usage_without_a_call_says_what_is_counted(viva: Viva) -> None:
 
 
 async def test_each_call_is_listed_with_what_for_model_tokens_cost_and_when(viva: Viva) -> None:
-    ada = await viva.onboarded()
+    ada = await viva.onboarded(time_zone=None)
     await ada.send("I want to paint again.")
     call = (await viva.rows(ada, "select * from token_usage"))[0]
     await ada.send("/balance")
@@ -223,3 +224,36 @@ async def test_a_grant_makes_the_next_crossing_count_anew(viva: Viva) -> None:
     assert await low() is None
     await _used(viva, ada, ("chat_conversation", 81_000, 0))
     assert [await low(), await low()] == [20, None]
+
+
+async def test_who_gets_or_loses_tokens_by_an_admin_is_told_once_and_quietly(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    user_id = await ada.user_id()
+    before = len(ada.messages)
+    async with viva.database.as_service().transaction() as db:
+        for _ in range(2):
+            assert (await grants.adjust(db, user_id=user_id, amount=5_000, reference="gift", reason="Monday")).done
+    await viva.quiet()
+    assert "5,000 tokens were added to your balance" in ada.screen.text and "Monday" not in ada.screen.text
+    assert ada.screen.buttons == ["Balance"]
+    async with viva.database.as_service().transaction() as db:
+        assert (await grants.adjust(db, user_id=user_id, amount=-700, reference="less", reason="mistake")).done
+        assert not (await grants.adjust(db, user_id=user_id, amount=-(10**9), reference="all", reason="no")).done
+    await viva.quiet()
+    assert "took 700 tokens off your balance" in ada.screen.text
+    assert len(ada.messages) == before + 2
+
+
+async def test_monthly_tokens_are_told_to_who_was_low_and_to_nobody_else(viva: Viva) -> None:
+    ada, ben = await viva.onboarded("Ada"), await viva.onboarded("Ben")
+    await _used(viva, ada, ("chat_conversation", 199_000, 0))
+    async with viva.database.as_user(await ada.user_id()).transaction() as db:
+        assert await db.value("select viva.warn_if_low()") == 5
+    before = len(ben.messages)
+    for _ in range(2):
+        async with viva.database.as_service().transaction() as db:
+            await db.execute("select viva.drip_due(30000, 2, 10, now() + interval '29 days')")
+        await viva.quiet()
+    assert sum("this month's 30,000 tokens are here" in text for text in ada.messages) == 1
+    assert len(ben.messages) == before
+    assert await viva.service_rows("select * from viva.ledger_differences()") == []

@@ -31,6 +31,7 @@ from storage.database import Transaction
 from storage.people import Account
 
 WORDS = replies.of("assessment")
+INSIGHTS = replies.of("insights")
 
 
 class BeginTap(CallbackData, prefix="a_begin"):
@@ -59,6 +60,13 @@ class AreaTap(CallbackData, prefix="a_area"):
 
     assessment: str
     category: str = ""
+
+
+class InsightsTap(CallbackData, prefix="insights"):
+    """Show what VIVA sees in a result by its id, or ask for it; `read` begins to read."""
+
+    assessment: str
+    step: str = "open"
 
 
 SHOWN_ANSWER = 300
@@ -107,10 +115,15 @@ def _date(day: date) -> str:
     return f"{day.day} {day:%B %Y}"
 
 
+def date_of(result: store.Result, user: Account) -> str:
+    """The day a result was completed on, in words."""
+    return _date(_day(result.completed_at, user))
+
+
 def caption(result: store.Result, user: Account) -> Text:
     """What stands under the picture, saying in words what it shows."""
     scores = scores_of(result)
-    day = _date(_day(result.completed_at, user))
+    day = date_of(result, user)
     opening = WORDS("caption_named", name=user.first_name, date=day) if user.first_name else WORDS("caption", date=day)
     if scores.percentage is None:
         return Text(Bold(opening), "\n", WORDS("caption_nothing"))
@@ -130,7 +143,7 @@ def caption(result: store.Result, user: Account) -> Text:
 def result_text(result: store.Result, before: store.Result | None, user: Account) -> Text:
     """The whole result in words: overall, strongest and weakest, all twelve by where they stand, and what moved."""
     scores = scores_of(result)
-    parts: list[object] = [Bold(WORDS("result_title", date=_date(_day(result.completed_at, user)))), "\n"]
+    parts: list[object] = [Bold(WORDS("result_title", date=date_of(result, user))), "\n"]
     if scores.percentage is None:
         return Text(*parts, WORDS("result_nothing"))
     parts.append(WORDS("result_overall", percentage=scores.percentage, score=scores.total, maximum=scores.maximum))
@@ -171,7 +184,7 @@ def _moves(scores: rules.Scores, before: store.Result | None, user: Account) -> 
     if before is None:
         return []
     earlier = scores_of(before)
-    parts: list[object] = ["\n\n", Bold(WORDS("moved", date=_date(_day(before.completed_at, user))))]
+    parts: list[object] = ["\n\n", Bold(WORDS("moved", date=date_of(before, user)))]
     moved = rules.moves(earlier, scores)
     if not moved:
         return [*parts, "\n", WORDS("moved_nothing")]
@@ -209,7 +222,14 @@ def result_rows(result: store.Result, *, earlier: bool, newest: bool = True) -> 
     else:
         draft = button(WORDS("draft_any_vision"), home.OpenTap(feature="vision"))
     return [
-        *([[button(WORDS("areas"), AreaTap(assessment=result.id.hex))]] if scores.maximum else []),
+        *(
+            [
+                [button(INSIGHTS("open"), InsightsTap(assessment=result.id.hex))],
+                [button(WORDS("areas"), AreaTap(assessment=result.id.hex))],
+            ]
+            if scores.maximum
+            else []
+        ),
         *([[draft], [button(WORDS("take_again"), BeginTap())]] if newest else []),
         *([[button(WORDS("past"), PastTap(assessment=""))]] if earlier or not newest else []),
         [home.back()],
@@ -246,7 +266,7 @@ def areas_screen(result: store.Result, user: Account) -> Screen:
     ]
     return Screen(
         text=Text(
-            Bold(WORDS("areas_title", date=_date(_day(result.completed_at, user)))),
+            Bold(WORDS("areas_title", date=date_of(result, user))),
             "\n\n",
             WORDS("areas_text"),
             "\n",
@@ -280,13 +300,13 @@ def area_screen(
             parts += ["\n", WORDS(f"felt_{rules.gap(rating, percentage)}", rating=rating)]
         if before is not None and key in (moved := rules.moves(scores_of(before), scores)):
             old, new = moved[key]
-            day = _date(_day(before.completed_at, user))
+            day = date_of(before, user)
             parts += ["\n", WORDS("area_up" if new > old else "area_down", before=old, now=new, date=day)]
     said = {answer.question_id: answer for answer in answers}
     for question in questions_of(result, key):
         asked = said[question.id].question_text if question.id in said else question.text
         answer = said[question.id].response_text if question.id in said else WORDS("area_not_applicable")
-        parts += ["\n\n", Bold(asked), "\n", answer if len(answer) <= SHOWN_ANSWER else answer[:SHOWN_ANSWER] + "…"]
+        parts += ["\n\n", Bold(asked), "\n", shortened(answer)]
     keys = [area.key for area in CATEGORIES]
     place = keys.index(key)
     ways = []
@@ -305,6 +325,11 @@ def area_screen(
             _to_result(result),
         ],
     )
+
+
+def shortened(answer: str) -> str:
+    """An answer as it stands in a list of answers."""
+    return answer if len(answer) <= SHOWN_ANSWER else answer[:SHOWN_ANSWER].rstrip() + "…"
 
 
 def questions_of(result: store.Result, key: str) -> list[Question]:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from aiohttp import hdrs, web
 
 from bot.ai import tokens
-from bot.playground import model_answers, model_checks, model_media, model_talk
+from bot.playground import model_answers, model_checks, model_insights, model_media, model_talk
 from bot.playground.model_checks import Refusal
 
 logger = logging.getLogger(__name__)
@@ -207,7 +207,11 @@ class ModelServer:
         elif form["type"] == "text":
             text = model_talk.reply(messages)
         else:
-            text = model_answers.answer(form.get("json_schema", {}).get("schema", {}), messages)
+            schema = form.get("json_schema", {})
+            if schema.get("name") == "Insights":
+                text = model_insights.insights(messages)
+            else:
+                text = model_answers.answer(schema.get("schema", {}), messages)
         text, finish_reason, completion_tokens = _limited(
             text, limit=body.get("max_completion_tokens") or body.get("max_tokens"), stop=body.get("stop")
         )

@@ -72,6 +72,10 @@ OWN: dict[str, tuple[str, str]] = {
         "                          where r.assessment_id = '{assessment}') limit 1",
         "rating = 3",
     ),
+    "viva.assessment_readings": (
+        "insert into viva.assessment_readings (assessment_id, state) values ('{assessment}', 'failed')",
+        "updated_at = now()",
+    ),
     "viva.vision_proposals": (
         "insert into viva.vision_proposals (user_id, vision_id, section_key) values ('{user}', '{vision}', 'fun')",
         "state = 'kept'",
@@ -140,6 +144,7 @@ OF_AN_ASSESSMENT = (
     "viva.assessment_not_applicable",
     "viva.assessment_words",
     "viva.assessment_self_ratings",
+    "viva.assessment_readings",
 )
 
 ACCOUNTS = "viva.telegram_accounts"

@@ -27,6 +27,11 @@ from handlers import (
     home,
     insights,
     journal,
+    journal_change,
+    journal_find,
+    journal_keep,
+    journal_reflection,
+    journal_suggest,
     packs,
     privacy,
     profile,
@@ -66,7 +71,12 @@ ROUTERS: tuple[Router, ...] = (
     board.router,
     board_ideas.router,
     board_picture.router,
+    journal_find.router,  # before what keeps: /journal search is no entry
+    journal_change.router,
+    journal_suggest.router,
+    journal_reflection.router,
     journal.router,
+    journal_keep.router,  # any picture and any recording
     chat.router,  # any other words
     fallback.router,  # must be last
 )
@@ -90,6 +100,9 @@ JOBS: Mapping[
     **board_ideas.JOBS,
     **board_picture.JOBS,
     **journal.JOBS,
+    **journal_keep.JOBS,
+    **journal_reflection.JOBS,
+    **journal_suggest.JOBS,
     **chat.JOBS,
 }
 """Every job by name: what runs it, and what is said when it gives up."""

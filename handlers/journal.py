@@ -1,40 +1,41 @@
-"""The journal: words, voice notes and pictures, kept first and understood afterwards."""
+"""The journal as it is read: the list, an entry, its pictures and recordings once more."""
 
 from __future__ import annotations
 
 import uuid
+from pathlib import PurePosixPath
 from typing import Any
 
 from aiogram import F, Router
-from aiogram.filters import Command, CommandObject
 from aiogram.filters.callback_data import CallbackData
-from aiogram.types import CallbackQuery, Message
+from aiogram.types import CallbackQuery, InlineKeyboardButton
 from aiogram.utils.formatting import Bold, ExpandableBlockQuote, Italic, Text
 
-from bot.ai.sound import Transcript
-from bot.errors import ModelError, ModelUnavailable, NoModel, NotFound, NotUnderstood, OutOfTokens, TooLarge
-from bot.media import key_for
+from bot.errors import NotFound
 from bot.services import journal as service
+from bot.services import photos
 from bot.services import recordings as sound
-from bot.services.care import Sign
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
-from handlers import balance, care, home, recordings, time_zone
-from handlers.screen import Screen, button, react, replace, show
-from handlers.waiting import Waiting
+from handlers import home
+from handlers.screen import Screen, button, show
 from prompts import replies
+from prompts.categories import category
 from storage import journal, people
-from storage.database import Fenced, Transaction
+from storage.database import Transaction
+from storage.journal import Entry
 from storage.people import Account
 
 WORDS = replies.of("journal")
 PAGE = 5
+ALBUM = 10
+"""Photos in one album (Telegram limit)."""
 
 router = Router(name="journal")
 
 
 class JournalTap(CallbackData, prefix="journal"):
-    """A page of the list, or "write"."""
+    """The journal as a whole: a page of the "list", or "write", "search", "weekly"."""
 
     step: str
     page: int = 0
@@ -46,6 +47,13 @@ class EntryTap(CallbackData, prefix="entry"):
     id: uuid.UUID
 
 
+class StepTap(CallbackData, prefix="j"):
+    """Something to do with an entry: "change", "add", "done", "pictures", "words", "delete" ..."""
+
+    step: str
+    id: uuid.UUID
+
+
 class HearTap(CallbackData, prefix="hear"):
     """Write down a recording of an entry that was not written down."""
 
@@ -53,49 +61,80 @@ class HearTap(CallbackData, prefix="hear"):
     place: int
 
 
-# ------------------------------------------------------------------------------------- reading
+class PlayTap(CallbackData, prefix="play"):
+    """Play a recording of an entry."""
+
+    id: uuid.UUID
+    place: int
 
 
-async def list_screen(db: Transaction, *, page: int = 0) -> Screen:
-    """A page of entries, newest first."""
+# ----------------------------------------------------------------------------------------- screens
+
+
+async def list_screen(db: Transaction, *, page: int = 0, opening: str | None = None) -> Screen:
+    """A page of entries, newest first; `opening` comes before everything else."""
     entries = await journal.latest(db, limit=PAGE + 1, skip=PAGE * page)
-    rows = [[button(_label(entry), EntryTap(id=entry.id))] for entry in entries[:PAGE]]
+    rows = entry_rows(entries[:PAGE])
     turns = []
     if page > 0:
         turns.append(button(WORDS("newer"), JournalTap(step="list", page=page - 1)))
     if len(entries) > PAGE:
         turns.append(button(WORDS("older"), JournalTap(step="list", page=page + 1)))
+    ways = [
+        button(WORDS("calendar"), JournalTap(step="calendar")),
+        button(WORDS("search"), JournalTap(step="search")),
+    ]
     return Screen(
-        text=Text(Bold(WORDS("title")), "\n\n", WORDS("how"), *(() if entries else ("\n\n", WORDS("empty")))),
+        text=Text(
+            *((opening, "\n\n") if opening else ()),
+            Bold(WORDS("title")),
+            "\n\n",
+            WORDS("how"),
+            *(() if entries else ("\n\n", WORDS("empty"))),
+        ),
         rows=[
             *rows,
             *([turns] if turns else []),
-            [button(WORDS("write"), JournalTap(step="write"), style="success"), home.back()],
+            [button(WORDS("write"), JournalTap(step="write"), style="success")],
+            *([ways] if entries else []),
+            [button(WORDS("weekly"), JournalTap(step="weekly")), home.back()],
         ],
     )
 
 
-def _label(entry: journal.Entry) -> str:
-    words = entry.title or entry.content or next((r.transcript for r in entry.audio_recordings if r.transcript), "")
+def entry_rows(entries: list[Entry]) -> list[list[InlineKeyboardButton]]:
+    """A button for each entry."""
+    return [[button(label(entry), EntryTap(id=entry.id))] for entry in entries]
+
+
+def label(entry: Entry) -> str:
+    """An entry on a button: its day and how it begins."""
+    words = entry.title or entry.words
     if not words and entry.audio_recordings:
         words = WORDS("recording", length=sound.length(entry.audio_recordings[0].duration))
     if not words and entry.image_urls:
-        words = _pictures(entry)
+        words = pictures(entry)
     return f"{entry.date:%d %b}  {service.headline(words or WORDS('no_words'))}"
 
 
-def _pictures(entry: journal.Entry) -> str:
+def pictures(entry: Entry) -> str:
+    """How many pictures there are in an entry, in words."""
     count = len(entry.image_urls)
     return WORDS("photos_one") if count == 1 else WORDS("photos_many", count=count)
 
 
-def entry_text(entry: journal.Entry) -> Text:
+def entry_text(entry: Entry) -> Text:
     """An entry with everything in it, transcripts in expandable quotes."""
-    parts: list[Any] = [Bold(f"{entry.date:%A, %d %B %Y}")]
+    parts: list[Any] = [Bold(entry.title), "\n"] if entry.title else []
+    day = f"{entry.date:%A, %d %B %Y}"
+    parts.append(Italic(day) if entry.title else Bold(day))
+    if entry.categories:
+        areas = [category(key) for key in entry.categories]
+        parts += ["\n", "  ".join(f"{area.icon} {area.short}" for area in areas)]
     if entry.content:
         parts += ["\n\n", entry.content]
     if entry.image_urls:
-        parts += ["\n\n", Italic(_pictures(entry))]
+        parts += ["\n\n", Italic(pictures(entry))]
     for recording in entry.audio_recordings:
         heard = "recording" if recording.transcript else "recording_unheard"
         parts += ["\n\n", Italic(WORDS(heard, length=sound.length(recording.duration)))]
@@ -104,14 +143,46 @@ def entry_text(entry: journal.Entry) -> Text:
     return Text(*parts)
 
 
-@router.message(Command("journal"))
-async def on_journal(message: Message, command: CommandObject, user: Account, db: Transaction, work: Work) -> None:
-    """Show the journal; words behind the command are an entry."""
-    await people.wait_for(db, None)
-    if command.args:
-        await _keep_words(command.args, user, db, work)
-    else:
-        show(work, await list_screen(db))
+def entry_screen(entry: Entry, *, opening: str | None = None) -> Screen:
+    """An entry and what can be done with it; `opening` comes before it."""
+    rows: list[list[InlineKeyboardButton]] = []
+    if entry.image_urls:
+        rows.append([button(WORDS("show_pictures"), StepTap(step="pictures", id=entry.id))])
+    for place, recording in enumerate(entry.audio_recordings[:ALBUM]):
+        row = [button(WORDS("play", length=sound.length(recording.duration)), PlayTap(id=entry.id, place=place))]
+        if not recording.transcript:
+            row.append(button(WORDS("hear_again"), HearTap(id=entry.id, place=place)))
+        rows.append(row)
+    rows.append([button(WORDS("add"), StepTap(step="add", id=entry.id)), change_button(entry)])
+    return Screen(
+        text=Text(*((opening, "\n\n") if opening else ()), entry_text(entry)), rows=[*rows, [to_list(), home.back()]]
+    )
+
+
+def change_button(entry: Entry) -> InlineKeyboardButton:
+    """The button to everything that can be changed in an entry."""
+    return button(WORDS("change"), StepTap(step="change", id=entry.id))
+
+
+def to_list() -> InlineKeyboardButton:
+    """The button that leads to the journal."""
+    return button(WORDS("journal"), JournalTap(step="list"))
+
+
+def to_entry(entry_id: uuid.UUID) -> InlineKeyboardButton:
+    """The button that leads to an entry."""
+    return button(WORDS("open"), EntryTap(id=entry_id))
+
+
+async def found(db: Transaction, entry_id: uuid.UUID) -> Entry:
+    """The entry; raises NotFound where there is none of the person's."""
+    entry = await journal.entry(db, entry_id)
+    if entry is None:
+        raise NotFound(WORDS("gone"))
+    return entry
+
+
+# ----------------------------------------------------------------------------------------- reading
 
 
 @router.callback_query(home.OpenTap.filter(F.feature == "journal"))
@@ -129,218 +200,79 @@ async def on_page(tap: CallbackQuery, callback_data: JournalTap, db: Transaction
 
 
 @router.callback_query(EntryTap.filter())
-async def on_entry(tap: CallbackQuery, callback_data: EntryTap, db: Transaction, work: Work) -> None:
+async def on_entry(tap: CallbackQuery, callback_data: EntryTap, user: Account, db: Transaction, work: Work) -> None:
     """Open an entry."""
-    entry = await journal.entry(db, callback_data.id)
-    if entry is None:
+    if (user.waiting_for or {}).get("kind", "").startswith("journal"):
+        await people.wait_for(db, None)
+    show(work, entry_screen(await found(db, callback_data.id)), tap=tap)
+
+
+@router.callback_query(StepTap.filter(F.step == "pictures"))
+async def on_pictures(tap: CallbackQuery, callback_data: StepTap, db: Transaction, work: Work) -> None:
+    """Show the pictures of an entry once more."""
+    entry = await found(db, callback_data.id)
+    work.start("journal.show", {"entry": str(entry.id), "urls": entry.image_urls}, lane="journal_show")
+
+
+@router.callback_query(PlayTap.filter())
+async def on_play(tap: CallbackQuery, callback_data: PlayTap, db: Transaction, work: Work) -> None:
+    """Send a recording back, to be heard once more."""
+    entry = await found(db, callback_data.id)
+    if not 0 <= callback_data.place < len(entry.audio_recordings):
         raise NotFound(WORDS("gone"))
-    rows = [
-        [button(WORDS("hear_again"), HearTap(id=entry.id, place=place))]
-        for place, recording in enumerate(entry.audio_recordings)
-        if not recording.transcript
-    ]
-    back = [button(WORDS("journal"), JournalTap(step="list")), home.back()]
-    show(work, Screen(text=entry_text(entry), rows=[*rows, back]), tap=tap)
+    urls = [entry.audio_recordings[callback_data.place].url]
+    work.start("journal.show", {"entry": str(entry.id), "urls": urls}, lane="journal_show")
 
 
-# ------------------------------------------------------------------------------------- writing
-
-
-@router.callback_query(JournalTap.filter(F.step == "write"))
-async def on_write(tap: CallbackQuery, db: Transaction, work: Work) -> None:
-    """Take the next words as an entry."""
-    await people.wait_for(db, {"kind": "journal"})
-    show(work, Screen(text=WORDS("write_prompt"), rows=[[button(WORDS("journal"), JournalTap(step="list"))]]), tap=tap)
-
-
-@router.message(Waiting("journal"), F.text, ~F.text.startswith("/"))
-async def on_text(message: Message, user: Account, db: Transaction, work: Work) -> None:
-    """Keep the words as an entry."""
-    await people.wait_for(db, None)
-    await _keep_words(message.text or "", user, db, work)
-
-
-async def _keep_words(words: str, user: Account, db: Transaction, work: Work) -> None:
-    entry = await journal.add(db, content=words)
-    sign = await care.speak_up(work, db, user, words)
-    show(work, Screen(text=WORDS("kept_text", date=f"{entry.date:%d %B}"), rows=_after(entry)))
-    await _ask_zone(work, db, user, sign)
-
-
-async def _ask_zone(work: Work, db: Transaction, user: Account, sign: Sign | None) -> None:
-    """With the first entry, ask whose day it is; not where help lines have just been shown."""
-    if sign is None and user.time_zone is None and await journal.is_first(db):
-        await time_zone.ask(work, db, user, back="journal", why=WORDS("ask_zone"))
-
-
-@router.message(F.photo)
-async def on_photo(message: Message, user: Account, db: Transaction, work: Work) -> None:
-    """Keep a picture with its caption as an entry."""
-    assert message.photo is not None
-    caption = message.caption or ""
-    entry = await journal.add(db, content=caption)
-    await people.wait_for(db, None)
-    sign = await care.speak_up(work, db, user, caption)
-    react(work, message, "👀")
-    show(work, Screen(text=WORDS("keeping_photo")), key=_key(work))
-    await _ask_zone(work, db, user, sign)
-    photo = message.photo[-1]
-    payload = {"entry": str(entry.id), "file": photo.file_id, "key": _key(work)}
-    work.start("journal.photo", payload, lane="journal")
-
-
-@router.message(recordings.ANY)
-async def on_recording(message: Message, user: Account, db: Transaction, work: Work) -> None:
-    """Keep a recording with its caption as an entry; its words are written down by a job."""
-    caption = message.caption or ""
-    await people.wait_for(db, None)
-    sign = await care.speak_up(work, db, user, caption)
-    if recordings.too_large(message):
-        if caption:
-            await journal.add(db, content=caption)
-        show(work, Screen(text=WORDS("too_large_rest" if caption else "too_large"), rows=[[home.back()]]))
-        return
-    entry = await journal.add(db, content=caption)
-    react(work, message, "👀")
-    show(work, Screen(text=WORDS("keeping_recording")), key=_key(work))
-    await _ask_zone(work, db, user, sign)
-    payload = {
-        "entry": str(entry.id),
-        "file": recordings.of(message).file_id,
-        "type": recordings.kind(message),
-        "ending": recordings.ending(message),
-        "key": _key(work),
-    }
-    work.start("journal.recording", payload, lane="journal")
-
-
-def _key(work: Work) -> str:
-    return f"journal:{work.head.id}"
-
-
-def _after(entry: journal.Entry, *, hear: int | None = None) -> list[list[Any]]:
-    rows = []
-    if hear is not None:
-        rows.append([button(WORDS("hear_again"), HearTap(id=entry.id, place=hear))])
-    rows.append([button(WORDS("journal"), JournalTap(step="list")), home.back()])
-    return rows
-
-
-@router.callback_query(HearTap.filter())
-async def on_hear(tap: CallbackQuery, callback_data: HearTap, db: Transaction, work: Work) -> None:
-    """Write down a recording that is kept but was not written down."""
-    entry = await journal.entry(db, callback_data.id)
-    if entry is None or not 0 <= callback_data.place < len(entry.audio_recordings):
-        raise NotFound(WORDS("gone"))
-    recording = entry.audio_recordings[callback_data.place]
-    if recording.transcript:
-        show(work, Screen(text=entry_text(entry), rows=_after(entry)), tap=tap)
-        return
-    show(work, Screen(text=WORDS("keeping_recording")), tap=tap)
-    payload = {
-        "entry": str(entry.id),
-        "kept": recording.model_dump(mode="json"),
-        "type": recording.type,
-        "ending": recording.url.rpartition(".")[2],
-        "key": _key(work),
-    }
-    work.start("journal.recording", payload, lane="journal", key=f"{entry.id}:{callback_data.place}:{work.head.id}")
-
-
-# ---------------------------------------------------------------------------------------- jobs
-
-
-async def keep_photo(job: Job, doors: Doors) -> None:
-    """Fetch the picture, store it, and put it to its entry."""
+async def show_again(job: Job, doors: Doors) -> None:
+    """Send what an entry holds: photos as albums, sound as voice notes, anything else as it came."""
     entry_id = uuid.UUID(job.payload["entry"])
-    media_key = key_for(job.user_id, "journal", f"{entry_id}-{job.head.id}.jpg")
-
-    async def store() -> str:
-        await doors.media.put(media_key, await doors.sent_files.fetch(job.payload["file"]))
-        return media_key
-
-    try:
-        await job.step("stored", store)
-        async with job.finish() as db:
-            await journal.add_image(db, entry_id, doors.media.url_of(media_key))
-            entry = await journal.entry(db, entry_id)
-            assert entry is not None
-            done = Screen(text=WORDS("kept_photo", date=f"{entry.date:%d %B}"), rows=_after(entry))
-            replace(job, done, key=job.payload["key"])
-    except Fenced:
-        await sound.tidy(job, doors, media_key)
-        raise
-
-
-async def keep_recording(job: Job, doors: Doors) -> None:
-    """Fetch the recording and store it first; then write down its words and show them."""
-    entry_id = uuid.UUID(job.payload["entry"])
-    kept = journal.Recording.model_validate(job.payload["kept"]) if "kept" in job.payload else None
-    recording, seconds = await sound.keep(
-        job, doors, folder="journal", name=f"{entry_id}-{job.head.id}", category="journal", kept=kept
-    )
-    async with job.transaction() as db:
-        await journal.keep_recording(db, entry_id, recording)
-        account = await people.account(db)
-        assert account is not None
-    problem: Exception | None = None
-    transcript: Transcript | None = None
-    if account.consented_at is not None:
+    keys, gone = [], 0
+    for url in job.payload["urls"]:
         try:
-            transcript = await sound.hear(job, doors, recording, seconds=seconds)
-        except ModelError as error:
-            if isinstance(error, ModelUnavailable) and not job.last_try:
-                raise
-            problem = error
+            key = doors.media.key_of(url, owner=job.user_id)
+        except NotFound:
+            gone += 1
+            continue
+        keys.append(key)
+    shown = [key for key in keys if photos.is_shown(key)]
     async with job.finish() as db:
-        sign = None
-        if transcript is not None:
-            await journal.keep_recording(db, entry_id, recording.model_copy(update={"transcript": transcript.text}))
-            sign = await care.speak_up(job, db, account, transcript.text)
         entry = await journal.entry(db, entry_id)
-        if entry is None:
-            return
-        place = next((i for i, r in enumerate(entry.audio_recordings) if r.url == recording.url), 0)
-        heard = transcript.text if transcript is not None else None
-        text = _told(entry, seconds, heard, problem, consented=account.consented_at is not None)
-        again = place if heard is None and not isinstance(problem, NoModel) else None
-        replace(job, Screen(text=text, rows=_after(entry, hear=again)), key=job.payload["key"])
-        if transcript is not None and sign is None:
-            await balance.warn_if_low(job, db)
+        for start in range(0, len(shown), ALBUM):
+            album = [_file(key) for key in shown[start : start + ALBUM]]
+            if len(album) == 1:
+                job.send("sendPhoto", {"photo": album[0]})
+            else:
+                job.send("sendMediaGroup", {"media": [{"type": "photo", "media": photo} for photo in album]})
+        for key in keys:
+            if key not in shown:
+                method, field = AGAIN.get(_ending(key), ("sendDocument", "document"))
+                job.send(method, {field: _file(key)})
+        day = f"{entry.date:%d %B %Y}" if entry is not None else ""
+        words = WORDS("shown", date=day) if entry is not None and not gone else WORDS("shown_gone")
+        show(job, Screen(text=words, rows=[[*([to_entry(entry.id)] if entry is not None else []), to_list()]]))
 
 
-def _told(
-    entry: journal.Entry, seconds: float, heard: str | None, problem: Exception | None, *, consented: bool
-) -> Text:
-    """What the person reads once a recording is kept."""
-    values = {"date": f"{entry.date:%d %B}", "length": sound.length(seconds)}
-    if heard:
-        return Text(WORDS("kept_recording", **values), "\n\n", ExpandableBlockQuote(heard))
-    if heard is not None:
-        return Text(WORDS("kept_silent", **values))
-    if isinstance(problem, OutOfTokens):
-        needed = f"{problem.missing + problem.available:,}"
-        return Text(WORDS("kept_no_tokens", needed=needed, left=f"{problem.available:,}", **values))
-    if isinstance(problem, NoModel):
-        return Text(WORDS("kept_no_model", **values))
-    if not consented:
-        return Text(WORDS("kept_no_consent", **values))
-    return Text(WORDS("kept_not_heard", **values))
+AGAIN = {
+    "ogg": ("sendVoice", "voice"),
+    "mp3": ("sendVoice", "voice"),
+    "m4a": ("sendVoice", "voice"),
+    "mp4": ("sendVideo", "video"),
+}
+"""How a file is sent again, by its ending: the method, and the field for the file."""
 
 
-async def not_kept(job: Job, db: Transaction, error: Exception) -> None:
-    """Say why a file could not be kept; the entry's words stay, and an entry with nothing in it goes."""
-    entry = await journal.entry(db, uuid.UUID(job.payload["entry"]))
-    stays = entry is not None and bool(entry.content or entry.image_urls or entry.audio_recordings)
-    if entry is not None and not stays:
-        await journal.delete(db, entry.id)
-    if isinstance(error, TooLarge):
-        words = WORDS("too_large_rest" if stays else "too_large")
-    elif isinstance(error, NotUnderstood):
-        words = WORDS("not_a_recording")
-    else:
-        words = WORDS("file_lost")
-    replace(job, Screen(text=words, rows=[[home.back()]]), key=job.payload["key"])
+def _ending(key: str) -> str:
+    return PurePosixPath(key).suffix.removeprefix(".")
 
 
-JOBS = {"journal.photo": (keep_photo, not_kept), "journal.recording": (keep_recording, not_kept)}
+def _file(key: str) -> dict[str, str]:
+    return {"media": key, "name": f"journal.{_ending(key)}"}
+
+
+async def not_shown(job: Job, db: Transaction, error: Exception) -> None:
+    """Say that it could not be shown just now."""
+    show(job, Screen(text=WORDS("shown_gone"), rows=[[to_list(), home.back()]]))
+
+
+JOBS = {"journal.show": (show_again, not_shown)}

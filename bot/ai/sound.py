@@ -36,16 +36,21 @@ class Spoken(BaseModel):
 class Sound(Provider):
     """The models that listen and speak."""
 
+    def transcription_tokens(self, seconds: float) -> int:
+        """What writing down so many seconds takes from the balance; raises NoModel."""
+        if self.models.transcribe is None:
+            raise NoModel("No transcription model is set up here.")
+        return priced(self._prices.for_transcription, self.models.transcribe).tokens(seconds)
+
     async def transcribe(self, ticket: Ticket, *, sound: bytes, file_name: str, seconds: float) -> Transcript:
         """The words of a recording of `seconds` seconds (measured, not claimed), charged by its length.
 
         Raises OutOfTokens before any call; NoModel, ModelUnavailable or ModelRefused after the hold was given back.
         """
         database.forbid_inside_transaction("a model call")
-        if self.models.transcribe is None:
-            raise NoModel("No transcription model is set up here.")
+        worth = self.transcription_tokens(seconds)
+        assert self.models.transcribe is not None
         price = priced(self._prices.for_transcription, self.models.transcribe)
-        worth = price.tokens(seconds)
         hold = await self._meter.hold(
             ticket, action=Action.TRANSCRIPTION, model=self.models.transcribe, most=worth, least=worth
         )

@@ -33,6 +33,7 @@ from aiogram.methods import (
     SendMediaGroup,
     SendMessage,
     SendPhoto,
+    SendVideo,
     SendVoice,
     SetMessageReaction,
     TelegramMethod,
@@ -64,6 +65,7 @@ METHODS: dict[str, type[TelegramMethod[Any]]] = {
         SendMediaGroup,
         SendMessage,
         SendPhoto,
+        SendVideo,
         SendVoice,
         SetMessageReaction,
     )

@@ -32,6 +32,7 @@ TICKS = (
     Tick(name="grants", every=timedelta(hours=1)),
     Tick(name="ledger", every=timedelta(days=1)),
     Tick(name="pruning", every=timedelta(hours=1)),
+    Tick(name="reflections", every=timedelta(hours=1)),
 )
 
 

@@ -50,6 +50,7 @@ class Methods:
             "sendphoto": self.send_photo,
             "sendvoice": self.send_voice,
             "sendaudio": self.send_audio,
+            "sendvideo": self.send_video,
             "senddocument": self.send_document,
             "sendmediagroup": self.send_media_group,
             "editmessagetext": self.edit_message_text,
@@ -151,6 +152,10 @@ class Methods:
             performer=call.text("performer") or None,
             title=call.text("title") or None,
         )
+
+    async def send_video(self, call: Parameters) -> Json:
+        """The video message sent."""
+        return await self._send_file(call, "video")
 
     async def send_document(self, call: Parameters) -> Json:
         """The document message sent."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from bot.playground import model_board, model_talk
+from bot.playground import model_board, model_journal, model_talk
 from bot.playground.model_checks import Refusal
 from bot.playground.model_talk import Message
 
@@ -28,6 +28,8 @@ def answer(schema: Schema, messages: Sequence[Message]) -> str:
     """JSON that satisfies `schema`, filled from the person's own words; Refusal when the schema cannot be met."""
     if schema.get("title") == "Ideas":
         return model_board.ideas("\n".join(map(model_talk.text_of, messages)))
+    if own := model_journal.ANSWERS.get(schema.get("title", "")):
+        return json.dumps(own(model_talk.last_of_person(messages)))
     words = model_talk.person_words(messages)
     filler = _Filler(schema, messages, words)
     return json.dumps(filler.value(schema or {"type": "object"}, name="answer", index=0, depth=0))

@@ -71,7 +71,7 @@ CATEGORY_QUESTIONS = {
 def reply(messages: Sequence[Message]) -> str:
     """The answer to a conversation: a vision text when one was asked for, else a few words and one question."""
     system = "\n".join(text_of(message) for message in messages if message["role"] in ("system", "developer"))
-    parts = sections(_last_of_person(messages))
+    parts = sections(last_of_person(messages))
     if "life vision" in system.lower() and ("imagination" in parts or "answers" in parts):
         return model_vision.section(
             imagination=parts.get("imagination", ""),
@@ -103,7 +103,7 @@ def question(messages: Sequence[Message]) -> str:
 
 def person_words(messages: Sequence[Message]) -> str:
     """What the person said last, without the marks which the prompt put around it."""
-    text = _last_of_person(messages)
+    text = last_of_person(messages)
     parts = sections(text)
     for name in OWN_WORDS:
         if parts.get(name):
@@ -155,7 +155,8 @@ def text_of(message: Message) -> str:
     return "\n".join(str(part.get("text", "")) for part in content)
 
 
-def _last_of_person(messages: Sequence[Message]) -> str:
+def last_of_person(messages: Sequence[Message]) -> str:
+    """The newest message that is not the model's own, with the marks the prompt put around it."""
     return next((text_of(message) for message in reversed(messages) if message["role"] == "user"), "")
 
 

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from bot.config import Settings
 from bot.services.work import Work
 from prompts import replies
-from storage import grants, meter, topup, upkeep
+from storage import grants, journal_reflections, meter, topup, upkeep
+from storage import work as store
 from storage.database import Database, Transaction
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ def jobs(settings: Settings) -> Mapping[str, ServiceJob]:
         "tick.grants": functools.partial(give_and_end, settings),
         "tick.ledger": functools.partial(check_ledger, settings),
         "tick.pruning": prune,
+        "tick.reflections": look_back,
     }
 
 
@@ -74,6 +76,29 @@ async def prune(database: Database, work: Work) -> None:
     sent = await _all(database, lambda db: upkeep.prune_outbox(db, days=KEEP_SENT_DAYS, limit=BATCH))
     if removed or sent:
         log.info("pruned", extra={"work": removed, "sent": sent})
+
+
+async def look_back(database: Database, work: Work) -> None:
+    """Have the week's journal looked back on for everybody whose Sunday evening it is and who asked for it, once."""
+    async with database.as_service().transaction() as db:
+        due = await journal_reflections.due(db)
+        new = await store.enqueue(
+            db,
+            [
+                store.NewWork(
+                    lane=f"journal_reflection:{one.chat_id}",
+                    kind="job",
+                    name="journal.reflect",
+                    key=f"journal.reflect:{one.telegram_id}:{one.week_start.isoformat()}",
+                    chat_id=one.chat_id,
+                    telegram_id=one.telegram_id,
+                    payload={"week": one.week_start.isoformat()},
+                )
+                for one in due
+            ],
+        )
+    if new:
+        log.info("weeks to look back on", extra={"people": new})
 
 
 async def _all(database: Database, step: Callable[[Transaction], Awaitable[int]]) -> int:

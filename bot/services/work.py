@@ -64,7 +64,8 @@ class Work:
         """Call a Bot API method once this work is committed, in the chat's order.
 
         `payload` is the method's JSON without chat_id. `key` names the sent message: a later payload may say
-        {"message_id": {"sent_as": key}}. A file is {"media": key in the media store, "name": file name}.
+        {"message_id": {"sent_as": key}}. A file is {"media": key in the media store, "name": file name}, also
+        inside of a list, as in the {"type": "photo", "media": file} of sendMediaGroup.
         """
         self._messages.append(
             store.NewMessage(chat_id=chat_id or self.chat_id, method=method, payload=payload, key=key)

@@ -16,6 +16,8 @@ from tests.engine.crew import Crew, crew_on
 from tests.world import Viva, wait_until
 
 MIDNIGHT = datetime(2026, 11, 24, tzinfo=UTC)
+JOBS = [f"tick.{tick.name}" for tick in TICKS]
+HOURLY = sum(tick.every == timedelta(hours=1) for tick in TICKS)
 
 
 @pytest.fixture
@@ -43,11 +45,11 @@ async def test_a_tick_happens_once_a_period_whatever_number_of_processes_look(cr
     async def new(moment: datetime) -> int:
         return sum(await asyncio.gather(*(clock.look(moment) for clock in clocks)))
 
-    assert await new(MIDNIGHT) == 3
+    assert await new(MIDNIGHT) == len(TICKS)
     assert await new(MIDNIGHT + timedelta(minutes=59)) == 0
-    assert await new(MIDNIGHT + timedelta(minutes=60)) == 2
+    assert await new(MIDNIGHT + timedelta(minutes=60)) == HOURLY
     assert await _clock(crew.database).look(MIDNIGHT + timedelta(minutes=60)) == 0, "a process that starts later"
-    assert await new(MIDNIGHT + timedelta(days=1)) == 3
+    assert await new(MIDNIGHT + timedelta(days=1)) == len(TICKS)
 
 
 async def test_a_tick_cut_off_by_kill_is_taken_up_by_another_process(crew: Crew) -> None:
@@ -61,16 +63,16 @@ async def test_a_tick_cut_off_by_kill_is_taken_up_by_another_process(crew: Crew)
         began.append("end")
 
     first = await crew.hire()
-    first.lanes._service_jobs = {tick: hang for tick in ("tick.grants", "tick.ledger", "tick.pruning")}
+    first.lanes._service_jobs = {tick: hang for tick in JOBS}
     await _clock(crew.database).look(MIDNIGHT)
-    await crew.until("select from viva.lanes where claimed_by is not null having count(*) = 3")
-    await wait_until(lambda: len(began) == 3, "the ticks began")
+    await crew.until(f"select from viva.lanes where claimed_by is not null having count(*) = {len(TICKS)}")
+    await wait_until(lambda: len(began) == len(TICKS), "the ticks began")
     second = await crew.hire()
-    second.lanes._service_jobs = {tick: end for tick in ("tick.grants", "tick.ledger", "tick.pruning")}
+    second.lanes._service_jobs = {tick: end for tick in JOBS}
     await first.die()
     crew.workers.remove(first)
     await crew.done()
-    assert began == ["hang"] * 3 + ["end"] * 3
+    assert began == ["hang"] * len(TICKS) + ["end"] * len(TICKS)
 
 
 async def test_a_tick_that_fails_is_tried_again_and_the_next_one_is_not_kept_waiting_for_ever(crew: Crew) -> None:
@@ -82,7 +84,7 @@ async def test_a_tick_that_fails_is_tried_again_and_the_next_one_is_not_kept_wai
             raise RuntimeError("broken")
 
     worker = await crew.hire()
-    worker.lanes._service_jobs = {tick: fail for tick in ("tick.grants", "tick.ledger", "tick.pruning")}
+    worker.lanes._service_jobs = {tick: fail for tick in JOBS}
     grants = TICKS[0]
     first = f"tick:{grants.name}:{grants.period(MIDNIGHT)}"
     clock = _clock(crew.database)
@@ -90,7 +92,7 @@ async def test_a_tick_that_fails_is_tried_again_and_the_next_one_is_not_kept_wai
     await clock.look(MIDNIGHT + timedelta(hours=1))
     await crew.done(hurry=True)
     assert tries.count(first) == 5
-    assert len(tries) == 5 + 4
+    assert len(tries) == 5 - 1 + len(TICKS) + HOURLY
     assert [row["key"] for row in await crew.rows("select key from viva.work where state = 'parked'")] == [first]
 
 

@@ -76,6 +76,17 @@ OWN: dict[str, tuple[str, str]] = {
         "insert into viva.assessment_readings (assessment_id, state) values ('{assessment}', 'failed')",
         "updated_at = now()",
     ),
+    "viva.journal_albums": (
+        "insert into viva.journal_albums (user_id, media_group_id, entry_id, shown_as)"
+        " values ('{user}', 'album-{number}',"
+        " (select id from public.journal_entries where user_id = '{user}' limit 1), 'journal:1')",
+        "shown_as = 'mine'",
+    ),
+    "viva.journal_reflections": (
+        "insert into viva.journal_reflections (user_id, week_start, text)"
+        " values ('{user}', date '2026-01-05' + 7 * {number}, 'A week.')",
+        "text = 'mine'",
+    ),
     "viva.vision_proposals": (
         "insert into viva.vision_proposals (user_id, vision_id, section_key) values ('{user}', '{vision}', 'fun')",
         "state = 'kept'",
@@ -101,6 +112,11 @@ SHOWN: dict[str, tuple[str, str]] = {
         "insert into public.assessment_insights (assessment_id, category, insight_type, title, description)"
         " values ('{assessment}', 'fun', 'strength', 'Play', 'You play.')",
         "title",
+    ),
+    "viva.journal_words": (
+        "with entry as (insert into public.journal_entries (user_id, content) values ('{user}', 'A day.') returning id)"
+        " insert into viva.journal_words (entry_id, user_id, words) select id, '{user}', '' from entry",
+        "words",
     ),
     "viva.wallets": ("insert into viva.wallets (user_id) values ('{user}') on conflict do nothing", "balance"),
     "viva.ledger": (
@@ -166,7 +182,13 @@ CLOSED = {
 EVERY_TABLE = sorted([*OWN, *SHOWN, ACCOUNTS, *CLOSED])
 
 # The few functions that a person may call: each looks only at the person of the transaction, or at their own rows.
-CALLABLE = {"viva.owns_profile(uuid)", "viva.warn_if_low()", "viva.returnable(uuid)"}
+CALLABLE = {
+    "viva.owns_profile(uuid)",
+    "viva.warn_if_low()",
+    "viva.returnable(uuid)",
+    "viva.journal_text(text,text,jsonb)",
+    "viva.search_language(text)",
+}
 
 METER_COLUMNS = [
     "vibe_assistant_tokens_used",

@@ -1,4 +1,4 @@
-"""The `viva` command: serve, playground, migrate, doctor, ledger check, grant, payments check."""
+"""The `viva` command: serve, playground, migrate, doctor, ledger check, grant, payments check, work list and retry."""
 
 from __future__ import annotations
 
@@ -43,6 +43,9 @@ def main() -> None:
     grant.add_argument("--reason", required=True, help="why, for the ledger")
     payments = commands.add_parser("payments", help="payments in Telegram Stars")
     payments.add_argument("what", choices=["check"], help="print what Telegram tells differently; exit 1 if it does")
+    work = commands.add_parser("work", help="work that was given up after too many tries")
+    work.add_argument("what", choices=["list", "retry"], help="print it, or put it back into its lane")
+    work.add_argument("id", type=int, nargs="?", metavar="ID", help="one piece of work; all without it")
     arguments = parser.parse_args()
     try:
         settings = read_settings()
@@ -53,6 +56,7 @@ def main() -> None:
             "ledger": _ledger,
             "grant": functools.partial(_grant, arguments),
             "payments": _payments,
+            "work": functools.partial(_work, arguments),
             "playground": _playground,
         }
         code = asyncio.run(run.get(arguments.command or "serve", _serve)(settings))
@@ -139,7 +143,7 @@ async def _ledger(settings: Settings) -> int:
 
     async with _with_database(settings) as complete:
         assert complete.database_url is not None
-        database = await Database.connect(complete.database_url, pool_size=2)
+        database = await Database.connect(complete.database_url, pool_size=2, pooled=complete.database_pooled)
         async with database.as_service().transaction() as transaction:
             differences = await meter.differences(transaction)
         await database.close()
@@ -158,7 +162,7 @@ async def _payments(settings: Settings) -> int:
         raise SettingsError("TELEGRAM_BOT_TOKEN is not set: only Telegram can say what was paid.")
     async with _with_database(settings) as complete:
         assert complete.database_url is not None
-        database = await Database.connect(complete.database_url, pool_size=2)
+        database = await Database.connect(complete.database_url, pool_size=2, pooled=complete.database_pooled)
         try:
             async with payments.bot_of(complete) as bot:
                 differences = await payments.differences(bot, database)
@@ -172,6 +176,30 @@ async def _payments(settings: Settings) -> int:
     return EXIT_DIFFERENCES if differences else EXIT_STOPPED
 
 
+async def _work(arguments: argparse.Namespace, settings: Settings) -> int:
+    from storage import work
+    from storage.database import Database
+
+    one: int | None = arguments.id
+    async with _with_database(settings) as complete:
+        assert complete.database_url is not None
+        database = await Database.connect(complete.database_url, pool_size=2, pooled=complete.database_pooled)
+        try:
+            async with database.as_service().transaction() as transaction:
+                parked = [each for each in await work.parked(transaction) if one in (None, each.id)]
+                replayed = await work.replay(transaction, one) if arguments.what == "retry" else 0
+        finally:
+            await database.close()
+    if arguments.what == "retry":
+        print(f"Put back into line: {replayed}.")
+        return EXIT_STOPPED if replayed or one is None else EXIT_DIFFERENCES
+    for each in parked:
+        print(f"{each.id}  {each.created_at:%Y-%m-%d %H:%M} UTC  {each.name}  {each.error}")
+    if not parked:
+        print("Nothing was given up.")
+    return EXIT_DIFFERENCES if parked else EXIT_STOPPED
+
+
 async def _grant(arguments: argparse.Namespace, settings: Settings) -> int:
     from storage import grants
     from storage.database import Database
@@ -182,7 +210,7 @@ async def _grant(arguments: argparse.Namespace, settings: Settings) -> int:
         return EXIT_DIFFERENCES
     async with _with_database(settings) as complete:
         assert complete.database_url is not None
-        database = await Database.connect(complete.database_url, pool_size=2)
+        database = await Database.connect(complete.database_url, pool_size=2, pooled=complete.database_pooled)
         try:
             async with database.as_service().transaction() as transaction:
                 user_id = await grants.find_person(transaction, telegram_id=person)

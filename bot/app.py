@@ -33,8 +33,10 @@ from bot.ai.provider import Models
 from bot.config import Settings
 from bot.engine.files import TelegramFiles
 from bot.engine.frames import TelegramFrames
+from bot.engine.health import Health
 from bot.engine.intake import Intake
 from bot.engine.lanes import Lanes, Unreadable, where
+from bot.engine.metrics import Metrics
 from bot.engine.outbox import Outbox
 from bot.engine.payments import TelegramPayments
 from bot.engine.process import Process
@@ -45,7 +47,7 @@ from bot.middlewares import Identity
 from bot.services import upkeep
 from bot.services.doors import Doors
 from bot.services.work import Work
-from storage.database import Database
+from storage.database import Database, DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +70,9 @@ class App:
     def __init__(self, settings: Settings, bot: Bot, database: Database, model: Model, media: Media) -> None:
         self.bot, self.database = bot, database
         self._settings, self._model = settings, model
-        frames = TelegramFrames(bot)
+        self._frames = TelegramFrames(bot)
         self._process = Process(database)
+        metrics = Metrics()
         self._outbox = Outbox(
             database,
             self._process,
@@ -78,6 +81,7 @@ class App:
             doubt=handlers.doubt(),
             chat_rate=settings.telegram_chat_rate,
             all_rate=settings.telegram_rate,
+            metrics=metrics,
         )
         self.lanes = Lanes(
             database,
@@ -89,19 +93,31 @@ class App:
                 payments=TelegramPayments(bot),
                 context_tokens=settings.viva_context_tokens,
             ),
-            frames=frames,
+            frames=self._frames,
             handle=self._handle,
             sorry=handlers.sorry,
             jobs=handlers.JOBS,
             outbox_wake=self._outbox.wake,
             service_jobs=upkeep.jobs(settings),
+            alarm=functools.partial(handlers.alarm, settings.viva_admin_ids),
+            metrics=metrics,
         )
         self.schedule = Schedule(database, wake=self.lanes.wake)
         self.intake = Intake(
             database,
+            self._process,
             bot,
             wake=self.lanes.wake,
             allowed_updates=routing().resolve_used_update_types(),
+            metrics=metrics,
+        )
+        self.health = Health(
+            database,
+            intake=self.intake,
+            lanes=self.lanes,
+            outbox=self._outbox,
+            metrics=metrics,
+            polling=settings.telegram_webhook_url is None,
         )
 
     @classmethod
@@ -114,7 +130,9 @@ class App:
         async with contextlib.AsyncExitStack() as doors:
             bot = Bot(settings.telegram_bot_token.get_secret_value(), session=session, default=defaults)
             doors.push_async_callback(session.close)
-            database = await Database.connect(settings.database_url, pool_size=settings.database_pool_size)
+            database = await Database.connect(
+                settings.database_url, pool_size=settings.database_pool_size, pooled=settings.database_pooled
+            )
             doors.push_async_callback(database.close)
             model = Model(
                 api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key is not None else "none",
@@ -172,9 +190,14 @@ class App:
             if not await self._ask(stop, self._meet):
                 return
             running.push_async_callback(self._process.stop)
-            await self._process.start()
+            if not await self._sign_on(stop):
+                return
             await handlers.introduce(self.bot)
             forever(self._process.run())
+            forever(self.health.run())
+            if self._settings.metrics_port is not None:
+                await _serve(running, self.health.application(), self._settings.metrics_port, name="METRICS_PORT")
+            running.push_async_callback(self._frames.close)
             forever(self._outbox.run())
             running.push_async_callback(self._outbox.drain, seconds=5)
             running.push_async_exit(self._drain)
@@ -200,6 +223,19 @@ class App:
 
     async def _drain(self, _: object, error: BaseException | None, __: object) -> None:
         await self.lanes.drain(seconds=0.0 if isinstance(error, asyncio.CancelledError) else DRAIN_SECONDS)
+
+    async def _sign_on(self, stop: asyncio.Event) -> bool:
+        """Sign on as soon as the database lets us; False when `stop` was set first."""
+        while not stop.is_set():
+            try:
+                await self._process.start()
+                return True
+            except DatabaseUnavailable as error:
+                log.warning("the database does not answer yet: %s", error)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await stop.wait()
+        return False
 
     async def _meet(self) -> None:
         """Learn who the bot is; a webhook of another time would keep updates from polling."""
@@ -230,13 +266,8 @@ class App:
     async def _listen(self, running: contextlib.AsyncExitStack, stop: asyncio.Event) -> None:
         assert self._settings.telegram_webhook_url is not None and self._settings.telegram_webhook_secret is not None
         secret = self._settings.telegram_webhook_secret.get_secret_value()
-        runner = web.AppRunner(self.intake.webhook(secret, path=WEBHOOK_PATH), access_log=None)
-        await runner.setup()
-        running.push_async_callback(runner.cleanup)
-        try:
-            await web.TCPSite(runner, port=self._settings.webhook_port).start()
-        except OSError as error:
-            raise SettingsError(f"WEBHOOK_PORT cannot be listened on: {error.strerror}.") from None
+        webhook = self.intake.webhook(secret, path=WEBHOOK_PATH)
+        await _serve(running, webhook, self._settings.webhook_port, name="WEBHOOK_PORT")
         call = SetWebhook(
             url=self._settings.telegram_webhook_url.rstrip("/") + WEBHOOK_PATH,
             secret_token=secret,
@@ -246,6 +277,16 @@ class App:
             await self._ask(stop, functools.partial(self.bot, call))
         except TelegramBadRequest as error:
             raise SettingsError(f"TELEGRAM_WEBHOOK_URL is refused by Telegram: {error.message}.") from None
+
+
+async def _serve(running: contextlib.AsyncExitStack, application: web.Application, port: int, *, name: str) -> None:
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    running.push_async_callback(runner.cleanup)
+    try:
+        await web.TCPSite(runner, port=port).start()
+    except OSError as error:
+        raise SettingsError(f"{name} cannot be listened on: {error.strerror}.") from None
 
 
 async def _cancel(task: asyncio.Task[Any]) -> None:

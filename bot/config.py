@@ -43,6 +43,7 @@ class Settings(BaseSettings):
 
     database_url: str | None = None
     database_pool_size: int = Field(8, ge=2, le=200)
+    database_pooled: bool = False
     media_url: str | None = None
     viva_home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("viva", appauthor=False)))
     playground_port: int = Field(8484, ge=0, le=65535)
@@ -52,6 +53,7 @@ class Settings(BaseSettings):
     viva_drip_rollover_cycles: int = Field(1, ge=0, le=24)
     viva_admin_ids: Annotated[frozenset[int], NoDecode] = frozenset()
     viva_support: str | None = Field(None, max_length=200)
+    metrics_port: int | None = Field(None, ge=1, le=65535)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("viva_admin_ids", mode="before")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from aiogram import Bot, Router
@@ -111,6 +111,11 @@ JOBS: Mapping[
 def sorry(work: Work) -> None:
     """Tell the person that something of theirs could not be worked, after the last try."""
     fallback.sorry(work)
+
+
+def alarm(admins: Iterable[int], work: Work, error: str) -> None:
+    """Tell those who run VIVA that work was given up."""
+    fallback.alarm(admins, work, error)
 
 
 def doubt() -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from aiogram import F, Router
@@ -73,6 +75,15 @@ async def on_unsupported(
 def sorry(work: Work) -> None:
     """Say that something could not be worked, after the last try."""
     show(work, Screen(text=WORDS("sorry"), rows=[[home.back()]]))
+
+
+def alarm(admins: Iterable[int], work: Work, error: str) -> None:
+    """Tell the admins, by number and kind only, that work was given up; at most once an hour for each kind."""
+    hour = datetime.now(UTC).strftime("%Y-%m-%dT%H")
+    text = WORDS("parked_alarm", number=work.head.id, name=work.head.name, error=error)
+    for admin in sorted(admins):
+        key = f"alarm:{work.head.kind}:{work.head.name}:{hour}:{admin}"
+        work.send("sendMessage", {"text": text}, chat_id=admin, key=key)
 
 
 def doubt() -> dict[str, Any]:

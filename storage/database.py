@@ -160,15 +160,21 @@ class SessionLock:
 class Database:
     """A pool of connections to one Postgres. Made by `await Database.connect(url)`."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], url: str) -> None:
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], url: str, *, pooled: bool = False) -> None:
         self._pool = pool
         self._url = url
+        self.keeps_sessions = not pooled
+        """Whether a connection stays with its session of Postgres: not behind a pooler in transaction mode."""
         self._service = Actor(pool, "begin; set local role service_role")
         self._claimer = Actor(pool, "begin; set local role service_role; set local synchronous_commit = off")
 
     @classmethod
-    async def connect(cls, url: str, *, pool_size: int = 8) -> Database:
-        """An open database; raises DatabaseUnavailable when the server does not answer."""
+    async def connect(cls, url: str, *, pool_size: int = 8, pooled: bool = False) -> Database:
+        """An open database; raises DatabaseUnavailable when the server does not answer.
+
+        `pooled` says that the address leads through a pooler in transaction mode: nothing then rests on a session,
+        so no statement is prepared by name and there are no session locks.
+        """
         try:
             pool = await asyncpg.create_pool(
                 url,
@@ -178,10 +184,11 @@ class Database:
                 init=_prepare,
                 command_timeout=60,
                 server_settings={"application_name": "viva"},
+                statement_cache_size=0 if pooled else 100,
             )
         except (asyncpg.PostgresError, OSError, TimeoutError) as error:
             raise DatabaseUnavailable(f"storage: cannot connect ({type(error).__name__})") from None
-        return cls(pool, url)
+        return cls(pool, url, pooled=pooled)
 
     def as_user(self, user_id: uuid.UUID) -> Actor:
         """The person `user_id`: sees and changes only their own rows (row-level security)."""
@@ -238,7 +245,9 @@ class _Connection(asyncpg.Connection):
 
 
 async def _prepare(connection: Any) -> None:
-    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_to_json, decoder=json.loads)
+    # In a transaction, so that behind a pooler all of it meets one session.
+    async with connection.transaction():
+        await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_to_json, decoder=json.loads)
 
 
 def _to_json(value: object) -> str:

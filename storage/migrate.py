@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ import asyncpg
 log = logging.getLogger(__name__)
 
 OLDEST_POSTGRES = 15
+STARTING_SECONDS = 60
 # Any number will do, as long as every version of VIVA uses the same one.
 LOCK = 0x56495641
 
@@ -77,10 +79,20 @@ def read_migrations() -> list[Migration]:
     return migrations
 
 
+async def _connect(url: str) -> asyncpg.Connection:
+    """A connection; a server that is starting, or recovering from a crash, is waited for."""
+    for _ in range(STARTING_SECONDS):
+        try:
+            return await asyncpg.connect(url, statement_cache_size=0)
+        except asyncpg.CannotConnectNowError:
+            await asyncio.sleep(1)
+    return await asyncpg.connect(url, statement_cache_size=0)
+
+
 @asynccontextmanager
 async def _connected(url: str) -> AsyncIterator[asyncpg.Connection]:
     try:
-        connection = await asyncpg.connect(url, statement_cache_size=0)
+        connection = await _connect(url)
     except (OSError, ValueError, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
         raise MigrationError(f"The database cannot be reached: {error}") from error
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -62,9 +63,9 @@ async def enqueue(transaction: Transaction, work: Sequence[NewWork]) -> int:
     return int(added)
 
 
-async def claim(transaction: Transaction, *, process: uuid.UUID, limit: int) -> list[Claim]:
-    """Up to `limit` due lanes, now worked by this process alone."""
-    return await transaction.many(Claim, "select lane, fence from viva.claim_lanes($1, $2)", process, limit)
+async def claim(transaction: Transaction, *, process: uuid.UUID, updates: int, jobs: int) -> list[Claim]:
+    """Up to so many due lanes of updates (urgent and other ones each) and of jobs, now worked by this process alone."""
+    return await transaction.many(Claim, "select lane, fence from viva.claim_work($1, $2, $3)", process, updates, jobs)
 
 
 async def heads(transaction: Transaction, lanes: Sequence[str]) -> list[Head]:
@@ -201,11 +202,22 @@ async def erase(transaction: Transaction, *, user_id: uuid.UUID, chat_id: int, w
     await transaction.execute("select viva.erase($1, $2, $3)", user_id, chat_id, work_id)
 
 
-async def register_process(transaction: Transaction, *, process: uuid.UUID, host: str, number: int) -> None:
-    """Sign a process on, which holds the advisory lock of this number already."""
+async def register_process(
+    transaction: Transaction, *, process: uuid.UUID, host: str, pid: int, number: int | None
+) -> None:
+    """Sign a process on, which holds the advisory lock of this number already; None where there is no such lock."""
     await transaction.execute(
-        "insert into viva.processes (id, host, lock_key) values ($1, $2, $3)", process, host, number
+        "insert into viva.processes (id, host, pid, lock_key) values ($1, $2, $3, $4)", process, host, pid, number
     )
+
+
+async def relock_process(transaction: Transaction, *, process: uuid.UUID, number: int) -> bool:
+    """Note that a process, whose lock broke, holds the one of this number now; False when it was declared dead."""
+    return (
+        await transaction.execute(
+            "update viva.processes set lock_key = $2, locked_at = now(), seen_at = now() where id = $1", process, number
+        )
+    ) == 1
 
 
 async def still_alive(transaction: Transaction, process: uuid.UUID) -> bool:
@@ -222,3 +234,95 @@ async def leave(transaction: Transaction, process: uuid.UUID) -> None:
 async def bury(transaction: Transaction, *, stale_seconds: float) -> int:
     """Free what dead processes held; how many were dead."""
     return int(await transaction.value("select viva.bury($1 * interval '1 second')", stale_seconds))
+
+
+async def lead(transaction: Transaction, *, name: str, process: uuid.UUID) -> bool:
+    """Whether this process is the one that does what only one may do; takes the lead where nobody has it."""
+    return bool(await transaction.value("select viva.lead($1, $2)", name, process))
+
+
+async def leave_lead(transaction: Transaction, *, name: str, process: uuid.UUID) -> None:
+    """Let another process take the lead at once."""
+    await transaction.execute("delete from viva.leaders where name = $1 and process = $2", name, process)
+
+
+class Parked(BaseModel):
+    """Work that was given up: what it was and why, without anybody's words."""
+
+    id: int
+    name: str
+    error: str | None
+    attempts: int
+    created_at: datetime
+    finished_at: datetime | None
+
+
+async def parked(transaction: Transaction) -> list[Parked]:
+    """Everything that was given up, oldest first."""
+    return await transaction.many(
+        Parked,
+        """
+        select id, name, error, attempts, created_at, finished_at
+          from viva.work where state = 'parked' order by id
+        """,
+    )
+
+
+async def replay(transaction: Transaction, work_id: int | None) -> int:
+    """Put parked work (all, or one) back into its lane, with all its tries; how many were put back."""
+    lanes = await transaction.value(
+        """
+        select coalesce(array_agg(distinct lane), '{}') from viva.work
+         where state = 'parked' and ($1::bigint is null or id = $1)
+        """,
+        work_id,
+    )
+    await transaction.execute("select viva.lock_lanes($1)", lanes)
+    count = await transaction.execute(
+        """
+        update viva.work set state = 'waiting', attempts = 0, error = null, finished_at = null, due_at = now()
+         where state = 'parked' and lane = any ($2::text[]) and ($1::bigint is null or id = $1)
+        """,
+        work_id,
+        lanes,
+    )
+    await transaction.execute(
+        "update viva.lanes set due_at = least(due_at, now()) where lane = any ($1::text[])", lanes
+    )
+    return count
+
+
+class Standing(BaseModel):
+    """How much waits, and for how long the oldest of it has been due (0 = nothing is late)."""
+
+    updates: int
+    jobs: int
+    parked: int
+    work_lag: float
+    messages: int
+    unknown: int
+    messages_lag: float
+    processes: int
+
+
+async def standing(transaction: Transaction) -> Standing:
+    """How the engine stands, over all processes."""
+    found = await transaction.one(
+        Standing,
+        """
+        select w.updates, w.jobs,
+               (select count(*) from viva.work where state = 'parked') as parked,
+               (select greatest(coalesce(extract(epoch from now() - min(due_at)), 0), 0)::float from viva.lanes
+                 where claimed_by is null and due_at <= now()) as work_lag,
+               (select count(*) from viva.outbox where state = 'waiting') as messages,
+               (select count(*) from viva.outbox where state = 'unknown') as unknown,
+               (select greatest(coalesce(extract(epoch from now() - min(due_at)), 0), 0)::float
+                  from viva.outbox_chats where claimed_by is null and due_at <= now()) as messages_lag,
+               (select count(*) from viva.processes) as processes
+          from (select count(*) filter (where kind = 'update') as updates,
+                       count(*) filter (where kind = 'job') as jobs
+                  from viva.work where state = 'waiting') w
+        """,
+    )
+    assert found is not None
+    return found

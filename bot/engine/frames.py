@@ -34,21 +34,64 @@ DRAFT_LIMIT = 4096
 """UTF-16 units in a draft (Telegram limit)."""
 
 
+SETTLE_SECONDS = 2.0
+"""How long a frame under way may hold up the message that follows it: one that came later would stand below it."""
+
+
 class TelegramFrames:
-    """Frames sent through the Bot API; a flood or a refusal only makes them rarer."""
+    """Frames sent through the Bot API, beside what is being read; a flood or a refusal only makes them rarer."""
 
     def __init__(self, bot: Bot) -> None:
         self._bot = bot
         self._next: dict[tuple[int, str], float] = {}
         self._refused: set[int] = set()
+        self._latest: dict[int, tuple[int, str]] = {}
+        self._drawing: dict[int, asyncio.Task[None]] = {}
+        self._under_way: set[int] = set()
+        self._beside: set[asyncio.Task[None]] = set()
 
     async def draft(self, chat_id: int, draft_id: int, text: str) -> None:
-        """Show the text so far; where drafts are refused, "typing" is shown instead."""
+        """Show the text so far, soon; a newer one takes its place. Where drafts are refused, "typing" is shown."""
         if chat_id in self._refused:
             await self.action(chat_id, "typing")
             return
-        if not self._due(chat_id, "draft", FRAME_SECONDS):
+        self._latest[chat_id] = draft_id, text
+        if chat_id not in self._drawing:
+            self._drawing[chat_id] = asyncio.create_task(self._draw(chat_id))
+
+    async def settle(self, chat_id: int) -> None:
+        """Show no more of what is pending in the chat: a message is about to follow."""
+        self._latest.pop(chat_id, None)
+        task = self._drawing.get(chat_id)
+        if task is None:
             return
+        if chat_id in self._under_way:
+            await asyncio.wait({task}, timeout=SETTLE_SECONDS)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Drop what is under way."""
+        tasks = [*self._drawing.values(), *self._beside]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _draw(self, chat_id: int) -> None:
+        try:
+            while chat_id in self._latest:
+                await asyncio.sleep(self._next.get((chat_id, "draft"), 0.0) - time.monotonic())
+                if (frame := self._latest.pop(chat_id, None)) is None:
+                    return
+                self._next[chat_id, "draft"] = time.monotonic() + FRAME_SECONDS
+                self._under_way.add(chat_id)
+                await self._send_draft(chat_id, *frame)
+                self._under_way.discard(chat_id)
+        finally:
+            self._under_way.discard(chat_id)
+            self._drawing.pop(chat_id, None)
+
+    async def _send_draft(self, chat_id: int, draft_id: int, text: str) -> None:
         tail = text.encode("utf-16-le")[-2 * DRAFT_LIMIT :].decode("utf-16-le", "ignore")
         try:
             await self._bot(
@@ -59,13 +102,19 @@ class TelegramFrames:
             self._next[chat_id, "draft"] = time.monotonic() + error.retry_after
         except (TelegramBadRequest, TelegramForbiddenError, TelegramNotFound):
             self._refused.add(chat_id)
+            self._latest.pop(chat_id, None)
         except (TelegramAPIError, ClientDecodeError):
             pass  # this frame is dropped; the next may go through
 
     async def action(self, chat_id: int, action: str) -> None:
-        """Show a chat action."""
+        """Show a chat action, soon."""
         if not self._due(chat_id, action, ACTION_SECONDS):
             return
+        task = asyncio.create_task(self._send_action(chat_id, action))
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+    async def _send_action(self, chat_id: int, action: str) -> None:
         try:
             await self._bot.send_chat_action(chat_id, action, request_timeout=5)
         except TelegramRetryAfter as error:

@@ -7,6 +7,8 @@ import contextlib
 import hmac
 import json
 import logging
+import math
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +23,8 @@ from aiogram.exceptions import (
 from aiogram.methods import TelegramMethod
 from aiohttp import web
 
+from bot.engine.metrics import Metrics
+from bot.engine.process import Process
 from storage import work as store
 from storage.database import Database, DatabaseUnavailable
 from storage.work import NewWork
@@ -28,6 +32,11 @@ from storage.work import NewWork
 log = logging.getLogger(__name__)
 
 LONG_POLL_SECONDS = 25
+LEAD_SECONDS = 1.0
+"""How often a process asks whether it polls: so soon another one goes on where the one that polled has left."""
+
+LEAD = "polling"
+UPDATE_LANES = ("chat:", "urgent:")
 URGENT_COMMANDS = ("/cancel", "/stop")
 MOST_BYTES = 4 * 1024 * 1024
 
@@ -86,20 +95,38 @@ def _number(value: Any) -> int | None:
 class Intake:
     """Takes updates in; answers taps at once, around everything else."""
 
-    def __init__(self, database: Database, bot: Bot, *, wake: Callable[[], None], allowed_updates: list[str]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        process: Process,
+        bot: Bot,
+        *,
+        wake: Callable[[], None],
+        allowed_updates: list[str],
+        metrics: Metrics | None = None,
+    ) -> None:
         self._service = database.as_service()
+        self._process = process
         self._bot = bot
+        self._metrics = metrics or Metrics()
         self._wake = wake
         self.allowed_updates = allowed_updates
         self._offset: int | None = None
         self._answering: set[asyncio.Task[None]] = set()
-        self.healthy = True
+        self._lead_asked = -math.inf
+        self.leads = False
+        """Whether this process is the one that polls."""
+        self.refused: str | None = None
+        """Why Telegram refuses to be polled: the token, or somebody else who polls or has set a webhook."""
+        self.polled_at: float | None = None
+        """When Telegram last answered a poll of this process (`time.monotonic`)."""
 
     async def take(self, updates: Sequence[dict[str, Any]]) -> None:
         """Store and commit updates; only then may they be acknowledged. Duplicates fall on their key."""
         async with self._service.transaction() as transaction:
             await store.enqueue(transaction, [as_work(update) for update in updates])
         self._wake()
+        self._metrics.count("viva_updates_total", len(updates))
         for update in updates:
             tap = update.get("callback_query")
             if isinstance(tap, dict) and "id" in tap:
@@ -112,16 +139,33 @@ class Intake:
         with contextlib.suppress(TelegramAPIError, ClientDecodeError):
             await self._bot.answer_callback_query(tap_id, request_timeout=10)
 
+    async def _may_poll(self) -> bool:
+        """Whether this process polls. Of any number one does, and another as soon as that one has left or is dead.
+
+        Two at once, as when one was frozen and wakes up, do no harm: each confirms only what it has stored.
+        """
+        if not self.leads or time.monotonic() - self._lead_asked >= LEAD_SECONDS:
+            async with self._service.transaction() as transaction:
+                leads = await store.lead(transaction, name=LEAD, process=self._process.id)
+            if leads != self.leads:
+                log.info("this process polls now" if leads else "another process polls now")
+                self._offset = self.refused = self.polled_at = None
+            self.leads, self._lead_asked = leads, time.monotonic()
+        return self.leads
+
     async def poll(self) -> None:
-        """Long polling until cancelled."""
+        """Long polling until cancelled, as long as no other process does it."""
         pause = 1.0
         while True:
             try:
+                if not await self._may_poll():
+                    await asyncio.sleep(LEAD_SECONDS)
+                    continue
                 updates = await self._bot(
                     RawUpdates(offset=self._offset, timeout=LONG_POLL_SECONDS, allowed_updates=self.allowed_updates),
                     request_timeout=LONG_POLL_SECONDS + 15,
                 )
-                self.healthy, pause = True, 1.0
+                self.refused, self.polled_at, pause = None, time.monotonic(), 1.0
                 # What the offset told is now confirmed, and is not told again: after a week of silence Telegram goes
                 # on from any number, and an old offset would confirm updates that nobody has taken.
                 self._offset = None
@@ -134,19 +178,28 @@ class Intake:
             except TelegramRetryAfter as error:
                 await asyncio.sleep(error.retry_after)
             except (TelegramConflictError, TelegramUnauthorizedError) as error:
-                self.healthy = False
+                # Updates wait at Telegram for a day; somebody has to look.
+                self.refused = "conflict" if isinstance(error, TelegramConflictError) else "unauthorized"
                 log.error("polling is refused: %s", type(error).__name__)
-                await asyncio.sleep(5)
+                await asyncio.sleep(pause)
+                pause = min(30.0, pause * 2)
             except (TelegramAPIError, ClientDecodeError) as error:
                 log.warning("polling failed: %s", type(error).__name__)
                 await asyncio.sleep(pause)
                 pause = min(30.0, pause * 2)
 
     async def confirm(self) -> None:
-        """Tell Telegram which updates are ours for good; what is not told comes again and falls on its key."""
+        """Tell Telegram which updates are ours for good, and let another process poll.
+
+        What is not told comes again and falls on its key.
+        """
         if self._offset is not None:
             with contextlib.suppress(TelegramAPIError, ClientDecodeError):
                 await self._bot(RawUpdates(offset=self._offset, timeout=0), request_timeout=5)
+        if self.leads:
+            with contextlib.suppress(DatabaseUnavailable):
+                async with self._service.transaction() as transaction:
+                    await store.leave_lead(transaction, name=LEAD, process=self._process.id)
 
     async def drain(self) -> None:
         """Let the answers to taps end."""

@@ -9,6 +9,8 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 
+from bot.engine.intake import UPDATE_LANES
+from bot.engine.metrics import Metrics
 from bot.engine.process import Process
 from bot.errors import ModelUnavailable, VivaError
 from bot.services.doors import Doors
@@ -24,7 +26,14 @@ POLL_SECONDS = 0.25
 """How soon work that another process put in is seen; one's own is seen at once."""
 
 CANCEL_POLL_SECONDS = 0.5
-MOST_RUNNING = 200
+
+MOST_HANDLERS = 50
+"""Handlers at once in one process. They take milliseconds; what else is due waits where memory is not."""
+
+MOST_JOBS = 200
+"""Jobs at once in one process: they mostly wait for a model, and never take the room of handlers."""
+
+CLAIMS_AT_ONCE = 20
 
 JobKind = tuple[Callable[[Job, Doors], Awaitable[None]], Callable[[Job, Transaction, Exception], Awaitable[None]]]
 """What runs a job, and what is said and written when it gives up."""
@@ -49,7 +58,12 @@ class Lanes:
         jobs: Mapping[str, JobKind],
         outbox_wake: Callable[[], None],
         service_jobs: Mapping[str, ServiceJob] | None = None,
+        alarm: Callable[[Work, str], None] = lambda work, error: None,
+        metrics: Metrics | None = None,
     ) -> None:
+        # `sorry` tells the person of work that is given up, `alarm` those who run VIVA.
+        self._alarm = alarm
+        self._metrics = metrics or Metrics()
         self._database = database
         self._service = database.as_service()
         self._claimer = database.as_claimer()
@@ -70,6 +84,12 @@ class Lanes:
     def wake(self) -> None:
         """Look for work now."""
         self._wake.set()
+
+    @property
+    def running(self) -> tuple[int, int]:
+        """How many handlers and how many jobs are under way."""
+        handlers = sum(lane.startswith(UPDATE_LANES) for lane in self._running)
+        return handlers, len(self._running) - handlers
 
     async def run(self) -> None:
         """Work until cancelled; what is running then is left to `drain`."""
@@ -95,14 +115,20 @@ class Lanes:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _claim(self) -> int:
-        room = MOST_RUNNING - len(self._running)
-        if room <= 0:
+        handlers, jobs = self.running
+        room, jobs_room = MOST_HANDLERS - handlers, MOST_JOBS - jobs
+        if room <= 0 and jobs_room <= 0:
             return 0
         try:
             async with self._claimer.transaction() as transaction:
                 if self._in_doubt:
                     await store.drop_unknown(transaction, process=self._process.id, known=list(self._fences))
-                claims = await store.claim(transaction, process=self._process.id, limit=min(room, 20))
+                claims = await store.claim(
+                    transaction,
+                    process=self._process.id,
+                    updates=min(max(room, 0), CLAIMS_AT_ONCE),
+                    jobs=min(max(jobs_room, 0), CLAIMS_AT_ONCE),
+                )
                 # A statement of its own after the claim, so that work committed meanwhile is seen.
                 heads = await store.heads(transaction, [claim.lane for claim in claims]) if claims else []
             self._in_doubt = False
@@ -187,6 +213,7 @@ class Lanes:
         except Exception as error:
             await self._failed(work, claim, error)
         else:
+            self._metrics.count("viva_work_total", kind="update", outcome="done")
             for method, payload in work.answers:
                 await self._frames.answer(method, payload)
 
@@ -223,6 +250,7 @@ class Lanes:
             await run(job, self._doors)
             if not job.finished:
                 raise RuntimeError(f"the job {head.name} ended without finishing")
+            self._metrics.count("viva_work_total", kind="job", outcome="done")
         except (Fenced, DatabaseUnavailable):
             raise
         except Exception as error:
@@ -239,6 +267,7 @@ class Lanes:
             job.forget_what_was_prepared()
             async with job.finish() as transaction:
                 await give_up(job, transaction, error)
+            self._metrics.count("viva_work_total", kind="job", outcome="gave up")
         finally:
             self._running_jobs.pop(head.id, None)
 
@@ -255,6 +284,7 @@ class Lanes:
             await self._retry(head, claim, error)
 
     async def _retry(self, head: store.Head, claim: store.Claim, error: Exception) -> None:
+        self._metrics.count("viva_work_total", kind=head.kind, outcome="retried")
         after = error.retry_after if isinstance(error, ModelUnavailable) else None
         delay = after if after is not None else min(60.0, 0.5 * 2 ** min(head.attempts, 10)) * random.uniform(0.8, 1.2)
         async with self._service.transaction() as transaction:
@@ -267,8 +297,10 @@ class Lanes:
         work = Work(head, claim.fence)
         if tell and head.chat_id is not None and head.user_id is not None:
             self._sorry(work)
+        self._alarm(work, error)
         async with self._service.transaction() as transaction:
             await work.commit(transaction, state="parked", error=error)
+        self._metrics.count("viva_work_total", kind=head.kind, outcome="parked")
 
     async def _watch_cancels(self) -> None:
         while True:

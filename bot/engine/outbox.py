@@ -40,6 +40,7 @@ from aiogram.methods import (
 )
 from aiogram.types import BufferedInputFile, Message
 
+from bot.engine.metrics import Metrics
 from bot.engine.process import Process
 from bot.errors import NotFound
 from bot.media import Media, MediaUnavailable
@@ -78,6 +79,9 @@ DECORATION = {"setMessageReaction", "deleteMessage", "editMessageReplyMarkup"}
 NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 """What aiohttp raises before a connection stands. A connection that breaks later may have carried the message."""
 
+VANISHED = ("chat not found", "user not found", "peer_id_invalid")
+"""Descriptions by which Telegram says that there is nobody (any more) to write to."""
+
 # Descriptions by which Telegram says that a message cannot be edited any more; its words are then sent anew.
 NOT_EDITABLE = ("message to edit not found", "message can't be edited", "no text in the message to edit", "message_id")
 
@@ -95,7 +99,11 @@ class Outbox:
         doubt: dict[str, Any],
         chat_rate: float,
         all_rate: float,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._metrics = metrics or Metrics()
+        self.refused = False
+        """Whether Telegram refuses the bot's token."""
         # `doubt` is the sendMessage payload that asks whether a message of unknown fate shall be shown again.
         self._doubt = doubt
         self._chat_rate, self._all_rate = chat_rate, all_rate
@@ -220,21 +228,23 @@ class Outbox:
         async with self._service.transaction() as transaction:
             await store.drop_chat(transaction, claim)
 
-    async def _send(self, claim: store.ChatClaim, message: store.Outgoing, call: TelegramMethod[Any]) -> bool:
-        """Make one call; False when the chat was given back to wait."""
+    async def _send(
+        self, claim: store.ChatClaim, message: store.Outgoing, call: TelegramMethod[Any], *, plain: bool = False
+    ) -> bool:
+        """Make one call, `plain` where it is the copy of a refused one; False when the chat was given back to wait."""
         try:
             answer = await self._bot(call)
+            self.refused = False
         except TelegramRetryAfter as error:
             return await self._later(claim, message, delay=float(error.retry_after) + 0.1, error="flood")
         except TelegramUnauthorizedError:
+            self.refused = True
             log.error("Telegram refuses the bot's token")
             return await self._later(claim, message, delay=30, error="unauthorized")
         except TelegramForbiddenError:
-            async with self._service.transaction() as transaction:
-                await people.mark_blocked(transaction, claim.chat_id)
-            return await self._mark(claim, message, state="failed", error="blocked")
+            return await self._nobody(claim, message, error="blocked")
         except (TelegramBadRequest, TelegramNotFound, TelegramEntityTooLarge, TelegramMigrateToChat) as error:
-            return await self._refused(claim, message, error.message.lower())
+            return await self._refused(claim, message, error.message.lower(), plain=plain)
         except TelegramServerError as error:
             if "timeout" in error.message.lower().replace(" ", ""):
                 return await self._unanswered(claim, message)
@@ -282,13 +292,24 @@ class Outbox:
             return BufferedInputFile(await self._media.get(value["media"]), value["name"])
         return {field: await self._with_files(item) for field, item in value.items()}
 
-    async def _refused(self, claim: store.ChatClaim, message: store.Outgoing, description: str) -> bool:
+    async def _nobody(self, claim: store.ChatClaim, message: store.Outgoing, *, error: str) -> bool:
+        """Nobody reads what is sent there: noted, so that nothing is sent unasked any more."""
+        async with self._service.transaction() as transaction:
+            await people.mark_blocked(transaction, claim.chat_id)
+        return await self._mark(claim, message, state="failed", error=error)
+
+    async def _refused(self, claim: store.ChatClaim, message: store.Outgoing, description: str, *, plain: bool) -> bool:
         if "message is not modified" in description:
             return await self._mark(claim, message, state="sent", error="not modified")
+        if any(sign in description for sign in VANISHED):
+            return await self._nobody(claim, message, error="nobody there")
         if message.method == "editMessageText" and any(sign in description for sign in NOT_EDITABLE):
             words = {name: value for name, value in message.payload.items() if name != "message_id"}
             anew = message.model_copy(update={"method": "sendMessage", "payload": words})
-            return await self._send(claim, anew, await self._build(anew))
+            return await self._send(claim, anew, await self._build(anew), plain=plain)
+        if not plain and (copy := _plain(message)) is not None:
+            log.warning("a refused message is tried as a plain copy", extra={"outbox": message.id})
+            return await self._send(claim, copy, await self._build(copy), plain=True)
         if message.method not in DECORATION:
             log.error("Telegram refused a message", extra={"outbox": message.id, "method": message.method})
         return await self._mark(claim, message, state="failed", error=description[:200])
@@ -302,6 +323,7 @@ class Outbox:
         if not message.method.startswith("send"):
             return await self._later(claim, message, delay=_backoff(message), error="no answer")
         async with self._service.transaction() as transaction:
+            self._metrics.count("viva_sends_total", method=message.method, outcome="unknown")
             kept = await store.sent(
                 transaction, claim=claim, message=message, state="unknown", message_id=None, error="no answer"
             )
@@ -313,6 +335,7 @@ class Outbox:
         return True
 
     async def _later(self, claim: store.ChatClaim, message: store.Outgoing, *, delay: float, error: str) -> bool:
+        self._metrics.count("viva_sends_total", method=message.method, outcome="postponed")
         async with self._service.transaction() as transaction:
             await store.postpone(transaction, claim=claim, message=message, delay=delay, error=error)
         return False
@@ -333,12 +356,25 @@ class Outbox:
                     await store.sent(
                         transaction, claim=claim, message=message, state=state, message_id=message_id, error=error
                     )
+                self._metrics.count("viva_sends_total", method=message.method, outcome=state)
                 return True
             except DatabaseUnavailable as problem:
                 if state != "sent":
                     raise
                 log.warning("a sent message waits to be marked: %s", problem)
                 await asyncio.sleep(POLL_SECONDS)
+
+
+def _plain(message: store.Outgoing) -> store.Outgoing | None:
+    """The words of a refused message alone, with its buttons; None where it has no words that can stand alone."""
+    words = message.payload.get("text") or message.payload.get("caption")
+    if not words or message.method in DECORATION:
+        return None
+    kept = {name: message.payload[name] for name in ("reply_markup", "message_id") if message.payload.get(name)}
+    method = "editMessageText" if message.method == "editMessageText" else "sendMessage"
+    if method == "sendMessage":
+        kept.pop("message_id", None)
+    return message.model_copy(update={"method": method, "payload": {"text": words} | kept})
 
 
 def _backoff(message: store.Outgoing) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import random
 import socket
 import uuid
@@ -38,15 +39,39 @@ class Process:
     async def _sign_on(self) -> None:
         # The lock comes before the row, and the row before anything is claimed in its name: whoever finds a row
         # without its lock, or a claim without its row, knows that the process is dead.
-        number, name = random.randrange(2**31), uuid.uuid4()
+        name = uuid.uuid4()
+        number = random.randrange(2**31) if self._database.keeps_sessions else None
+        lock = None if number is None else await self._database.session_lock(LOCK_CLASS, number)
+        try:
+            async with self._service.transaction() as transaction:
+                await store.register_process(
+                    transaction, process=name, host=socket.gethostname(), pid=os.getpid(), number=number
+                )
+        except BaseException:
+            if lock is not None:
+                await lock.release()
+            raise
+        self._lock, self.id = lock, name
+
+    async def _lock_again(self) -> bool:
+        """Take a lock in the place of one that broke, as when Postgres was restarted; False when declared dead."""
+        number = random.randrange(2**31)
         lock = await self._database.session_lock(LOCK_CLASS, number)
         try:
             async with self._service.transaction() as transaction:
-                await store.register_process(transaction, process=name, host=socket.gethostname(), number=number)
+                alive = await store.relock_process(transaction, process=self.id, number=number)
         except BaseException:
             await lock.release()
             raise
-        self._lock, self.id = lock, name
+        if alive:
+            self._lock = lock
+        else:
+            await lock.release()
+        return alive
+
+    @property
+    def _disconnected(self) -> bool:
+        return self._database.keeps_sessions and (self._lock is None or not self._lock.held)
 
     async def _sign_off(self, name: uuid.UUID, lock: SessionLock | None) -> None:
         if lock is not None:
@@ -61,13 +86,15 @@ class Process:
             log.warning("freed what dead processes held", extra={"processes": dead})
 
     async def run(self) -> None:
-        """Give signs of life until cancelled; sign on anew when declared dead or disconnected."""
+        """Give signs of life until cancelled; sign on anew when declared dead."""
         while True:
             await asyncio.sleep(BEAT_SECONDS)
             try:
                 async with self._service.transaction() as transaction:
                     alive = await store.still_alive(transaction, self.id)
-                if not alive or self._lock is None or not self._lock.held:
+                if alive and self._disconnected:
+                    alive = await self._lock_again()
+                if not alive:
                     log.warning("process signs on anew")
                     name, lock = self.id, self._lock
                     await self._sign_on()

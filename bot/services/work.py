@@ -31,6 +31,9 @@ class Frames(Protocol):
     async def draft(self, chat_id: int, draft_id: int, text: str) -> None:
         """Show the text so far as a draft with a Stop button."""
 
+    async def settle(self, chat_id: int) -> None:
+        """Show nothing more of what is pending: a message is about to follow."""
+
     async def action(self, chat_id: int, action: str) -> None:
         """Show a chat action such as "typing" for five seconds."""
 
@@ -182,6 +185,8 @@ class Job(Work):
     @contextlib.asynccontextmanager
     async def finish(self) -> AsyncIterator[Transaction]:
         """The last transaction of the job: its effects, messages and the end of the job in one commit."""
+        if self.head.chat_id is not None:
+            await self._frames.settle(self.head.chat_id)
         async with self._database.as_user(self.user_id).transaction() as transaction:
             yield transaction
             await self.commit(transaction)

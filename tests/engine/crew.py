@@ -28,6 +28,9 @@ class NoFrames:
     async def draft(self, chat_id: int, draft_id: int, text: str) -> None:
         """Show nothing."""
 
+    async def settle(self, chat_id: int) -> None:
+        """Nothing is pending."""
+
     async def action(self, chat_id: int, action: str) -> None:
         """Show nothing."""
 

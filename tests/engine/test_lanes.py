@@ -16,6 +16,7 @@ from bot.errors import NotUnderstood
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
 from storage import people
+from storage import work as store
 from storage.database import Fenced, Transaction
 from tests.conftest import DatabaseUrls
 from tests.engine.crew import Crew, break_connections, crew_on, job, update
@@ -409,7 +410,115 @@ async def test_work_cut_short_by_leaving_is_given_back_and_does_not_count_as_a_t
     await crew.done()
 
 
+# ------------------------------------------------------------------------------------------- room
+
+
+async def test_jobs_that_take_all_their_room_leave_handlers_theirs(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "MOST_JOBS", 3)
+    for person in range(700, 706):
+        await crew.person(person)
+    go_on = asyncio.Event()
+
+    async def wait(work: Job, _: Any) -> None:
+        await go_on.wait()
+        async with work.finish():
+            pass
+
+    crew.jobs["wait"] = (wait, lambda *_: asyncio.sleep(0))
+    worker = await crew.hire()
+    await crew.give(*(job("wait", person=person, lane=f"talk:{person}") for person in range(700, 706)))
+    for _ in range(500):
+        if worker.lanes.running[1] == 3:
+            break
+        await asyncio.sleep(0.02)
+    await crew.give(*(update(number, lane=f"chat:{number}") for number in range(20)), update(1, lane="urgent:1"))
+    await crew.until("select 1 from public.effects having count(*) = 21")
+    assert worker.lanes.running[1] == 3
+    go_on.set()
+    await crew.done()
+
+
+async def test_what_telegram_waits_for_is_worked_before_all_that_is_older(crew: Crew) -> None:
+    await crew.give(*(update(number, lane=f"chat:{number}") for number in range(300)))
+    await crew.give(update(1, lane="urgent:1"))
+    await crew.hire()
+    await crew.done()
+    order = [row["lane"] for row in await crew.rows("select lane from public.effects order by id")]
+    assert order.index("urgent:1") < 2 * engine.CLAIMS_AT_ONCE + 5
+
+
+async def test_whoever_sends_a_thousand_messages_keeps_nobody_waiting(crew: Crew) -> None:
+    await crew.give(*(update(number) for number in range(1_000)))
+    await crew.give(*(update(1, lane=f"chat:{person}") for person in range(2, 12)))
+    await crew.hire()
+    await crew.until("select 1 from public.effects where lane <> 'chat:1' having count(*) = 10")
+    others = await crew.rows(
+        """
+        select max(place) as last
+          from (select lane, row_number() over (order by id) as place from public.effects) done where lane <> 'chat:1'
+        """
+    )
+    assert others[0]["last"] < 100
+    await crew.rows("delete from viva.work where lane = 'chat:1' and id % 10 <> 0 and state = 'waiting'")
+    await crew.done()
+
+
+async def test_what_was_given_up_goes_back_into_line_when_asked(crew: Crew) -> None:
+    await crew.person(700)
+    broken = True
+
+    async def fail(_: Work) -> None:
+        if broken:
+            raise ValueError("a fault")
+
+    crew.before = fail
+    await crew.hire()
+    await crew.give(*(update(number, lane="chat:700", chat_id=700, telegram_id=700) for number in (1, 2)))
+    await crew.done(hurry=True)
+    async with crew.service.transaction() as transaction:
+        first, second = await store.parked(transaction)
+        assert (first.name, first.error, first.attempts) == ("message", "ValueError", 4)
+        broken = False
+        assert await store.replay(transaction, second.id) == 1
+    await crew.done()
+    async with crew.service.transaction() as transaction:
+        assert [each.id for each in await store.parked(transaction)] == [first.id]
+        assert await store.replay(transaction, None) == 1
+    await crew.done()
+    assert await crew.effects() == {"chat:700": [2, 1]}
+    assert await crew.rows("select 1 from viva.lanes") == []
+
+
 # ---------------------------------------------------------------------------- through the front door
+
+
+async def test_a_payment_is_answered_while_a_long_answer_is_written_and_others_are_served(viva: Viva) -> None:
+    ada, ben = await viva.onboarded(), await viva.onboarded("Ben")
+    viva.model.hold(after=3)
+    await ada.send_without_waiting("Tell me of the sea.")
+    await viva.model.held()
+    answer = await viva.telegram.ask_to_pay(ada.account, stars=1, payload="not an order")
+    assert answer["ok"] is False
+    before = len(ben.screens)
+    await ben.send_without_waiting("/help")
+    await ben.wait(lambda: len(ben.screens) > before)
+    viva.model.release()
+    await viva.quiet()
+
+
+async def test_of_work_that_was_given_up_the_admins_hear_once_an_hour_and_by_number_only(viva: Viva) -> None:
+    ada, boss = await viva.onboarded(), await viva.onboarded("Boss")
+    await viva.restart(viva_admin_ids=frozenset([boss.id]))
+    # A message that ended its process each time.
+    async with viva.database.as_service().transaction() as transaction:
+        for number in range(2):
+            await store.enqueue(
+                transaction, [update(number, lane=f"chat:{ada.id}", chat_id=ada.id, telegram_id=ada.id)]
+            )
+        await transaction.execute("update viva.work set attempts = 5 where state = 'waiting'")
+    await viva.quiet()
+    told = [text for text in boss.messages if "gave up" in text]
+    assert len(told) == 1 and "viva work retry" in told[0] and "Ada" not in told[0]
 
 
 async def test_cancel_goes_around_an_answer_that_is_being_written(viva: Viva) -> None:

@@ -91,8 +91,8 @@ async def test_a_message_that_is_refused_or_cannot_be_built_does_not_hold_up_the
     viva: Viva, ada: Someone
 ) -> None:
     before = len(ada.messages)
-    viva.telegram.fail_next("sendMessage", 400, "Bad Request: can't parse entities")
-    viva.telegram.fail_next("sendMessage", 413, "Request Entity Too Large")
+    viva.telegram.fail_next("sendMessage", 400, "Bad Request: message is too strange", times=2)
+    viva.telegram.fail_next("sendMessage", 413, "Request Entity Too Large", times=2)
     unknown = NewMessage(chat_id=ada.id, method="sendNobodyKnowsWhat", payload={"text": "secret"})
     await post(viva, text("secret", to=ada), text("secret", to=ada), unknown, text("the next", to=ada))
     await viva.quiet()
@@ -100,6 +100,74 @@ async def test_a_message_that_is_refused_or_cannot_be_built_does_not_hold_up_the
     rows = await newest(viva, 4)
     assert [row["state"] for row in rows] == ["failed", "failed", "failed", "sent"]
     assert [row["payload"] for row in rows] == [{}, {}, {}, {}]
+
+
+async def test_a_message_refused_for_its_form_is_shown_as_a_plain_copy_with_its_buttons(
+    viva: Viva, ada: Someone
+) -> None:
+    before = len(ada.messages)
+    wrong = {"entities": [{"type": "bold", "offset": 0, "length": 6}], "message_effect_id": "1"}
+    markup = {"reply_markup": {"inline_keyboard": [[{"text": "Main menu", "callback_data": "home"}]]}}
+    for description in ("Bad Request: EFFECT_ID_INVALID", "Bad Request: can't parse entities"):
+        viva.telegram.fail_next("sendMessage", 400, description)
+        whole = NewMessage(chat_id=ada.id, method="sendMessage", payload={"text": "answer"} | wrong | markup)
+        await post(viva, whole)
+        await viva.quiet()
+        assert ada.screen.buttons == ["Main menu"] and "entities" not in ada.screen.message
+    viva.telegram.fail_next("editMessageText", 400, "Bad Request: can't parse entities")
+    changed = {"text": "changed", "message_id": ada.screen.message["message_id"]} | wrong | markup
+    await post(viva, NewMessage(chat_id=ada.id, method="editMessageText", payload=changed))
+    await viva.quiet()
+    assert told(ada, before) == ["answer", "changed"]
+
+
+async def test_a_long_flood_answer_delays_words_and_edits_and_loses_neither(viva: Viva, ada: Someone) -> None:
+    await post(viva, text("first", to=ada, key="k"))
+    await viva.quiet()
+    before = len(ada.messages)
+    for method in ("sendMessage", "editMessageText"):
+        viva.telegram.fail_next(method, 429, "Too Many Requests: retry after 300", retry_after=300)
+    await post(viva, edit("changed", of="k", to=ada), text("one", to=ada), text("two", to=ada))
+    for awaited in ("editMessageText", "sendMessage"):
+        await viva_until(viva, "select 1 from viva.outbox where error = 'flood' and method = $1", awaited)
+        waits = await viva.service_rows("select due_at - now() as wait from viva.outbox where error = 'flood'")
+        assert [row["wait"].total_seconds() > 100 for row in waits] == [True]
+        # The flood is over; five minutes would be long for a test.
+        await viva.service_rows("update viva.outbox set due_at = now() where error = 'flood'")
+        await viva.service_rows("update viva.outbox_chats set due_at = now() where claimed_by is null")
+    await viva.quiet()
+    assert told(ada, before - 1) == ["changed", "one", "two"]
+
+
+async def test_a_chat_that_vanished_is_noted_and_not_waited_for(viva: Viva, ada: Someone) -> None:
+    viva.telegram.fail_next("sendMessage", 400, "Bad Request: chat not found")
+    await post(viva, text("hello?", to=ada))
+    await viva.quiet()
+    assert (await newest(viva, 1))[0]["error"] == "nobody there"
+    assert (await viva.service_rows("select blocked_at from viva.telegram_accounts"))[0]["blocked_at"] is not None
+
+
+async def test_while_the_token_is_refused_messages_wait_and_health_is_red(viva: Viva, ada: Someone) -> None:
+    assert viva.app is not None
+    before = len(ada.messages)
+    viva.telegram.fail_next("sendMessage", 401, "Unauthorized")
+    await post(viva, text("the answer", to=ada))
+    await viva_until(viva, "select 1 from viva.outbox where error = 'unauthorized'")
+    assert "Telegram refuses the token" in viva.app.health.problems(await viva.app.health.look())
+    await viva.service_rows("update viva.outbox set due_at = now() where state = 'waiting'")
+    await viva.service_rows("update viva.outbox_chats set due_at = now() where claimed_by is null")
+    await viva.quiet()
+    assert told(ada, before) == ["the answer"]
+    assert viva.app.health.problems(await viva.app.health.look()) == []
+
+
+async def viva_until(viva: Viva, sql: str, *values: object) -> None:
+    """Wait until this query finds a row."""
+    for _ in range(3_000):
+        if await viva.service_rows(sql, *values):
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"never: {sql}")
 
 
 async def test_whoever_blocked_viva_is_noted_and_not_waited_for(viva: Viva, ada: Someone) -> None:

@@ -83,7 +83,7 @@ async def test_what_a_process_claims_after_it_was_declared_dead_is_freed_as_well
     await crew.rows("delete from viva.processes where id = $1", dead.id)
     await crew.give(update(1))
     async with crew.service.transaction() as transaction:
-        assert len(await store.claim(transaction, process=dead.id, limit=5)) == 1
+        assert len(await store.claim(transaction, process=dead.id, updates=5, jobs=5)) == 1
     await bury(crew)
     assert (await crew.rows("select claimed_by from viva.lanes"))[0]["claimed_by"] is None
     await dead.stop()
@@ -106,14 +106,52 @@ async def test_a_claim_that_was_made_though_the_process_was_never_told_does_not_
     assert await crew.rows("select 1 from viva.outbox_chats where claimed_by is not null") == []
 
 
-async def test_a_process_whose_lock_broke_signs_on_anew_and_goes_on_working(
+async def test_a_process_whose_lock_broke_takes_it_again_and_goes_on_with_what_it_has_in_hand(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "BEAT_SECONDS", 0.05)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(_: Any) -> None:
+        begun.set()
+        await go_on.wait()
+
+    crew.before = slowly
+    worker = await crew.hire()
+    before = (await crew.rows("select lock_key from viva.processes"))[0]["lock_key"]
+    await crew.give(update(1), update(2))
+    await begun.wait()
+    assert worker.process._lock is not None
+    worker.process._lock._connection.terminate()
+    await crew.until("select 1 from viva.processes where lock_key <> $1", before)
+    assert await bury(crew) == 0
+    go_on.set()
+    await crew.done()
+    assert await crew.effects() == {"chat:1": [1, 2]}
+    assert {row["attempts"] for row in await crew.rows("select attempts from viva.work")} == {0}
+
+
+async def test_a_restart_of_postgres_takes_every_lock_and_kills_nobody(crew: Crew) -> None:
+    worker = await crew.hire()
+    assert worker.process._lock is not None
+    await crew.rows("update viva.processes set locked_at = pg_postmaster_start_time() - interval '1 minute'")
+    worker.process._lock._connection.terminate()
+    await crew.until(
+        "select 1 where not exists (select from pg_locks where locktype = 'advisory' and classid = $1)",
+        engine.LOCK_CLASS,
+    )
+    assert await bury(crew) == 0
+    await crew.rows("update viva.processes set seen_at = now() - interval '9 seconds'")
+    assert await bury(crew) == 1
+
+
+async def test_a_process_that_was_declared_dead_signs_on_anew_and_goes_on_working(
     crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "BEAT_SECONDS", 0.05)
     worker = await crew.hire()
     before = worker.process.id
-    assert worker.process._lock is not None
-    worker.process._lock._connection.terminate()
+    await crew.rows("delete from viva.processes where id = $1", before)
     await crew.until("select 1 from viva.processes where id <> $1 having count(*) = 1", before)
     await crew.until("select 1 where not exists (select from viva.processes where id = $1)", before)
     await crew.give(update(1), update(2))

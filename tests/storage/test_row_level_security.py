@@ -170,6 +170,7 @@ CLOSED = {
     "auth.users",
     "viva.migrations",
     "viva.processes",
+    "viva.leaders",
     "viva.lanes",
     "viva.work",
     "viva.work_steps",

@@ -34,7 +34,7 @@ PATIENCE = 30.0
 """Seconds until something that should have happened counts as broken."""
 
 QUIET_SECONDS = 0.03
-HEARTBEAT = ("viva.processes", "viva.bury(")
+HEARTBEAT = ("viva.processes", "viva.bury(", "viva.lead(")
 """Statements that run by the clock, whatever people do."""
 
 

@@ -477,7 +477,7 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def open_house(*, processes: int, webhook: bool) -> AsyncIterator[House]:
+async def open_house(*, processes: int, webhook: bool, model: EchoModel | None = None) -> AsyncIterator[House]:
     """A house of its own: Postgres, Bot API server, model, and so many processes, all started."""
     async with contextlib.AsyncExitStack() as stack:
         # A socket's path must be short.
@@ -487,7 +487,7 @@ async def open_house(*, processes: int, webhook: bool) -> AsyncIterator[House]:
         await postgres.start()
         stack.push_async_callback(postgres.erase)
         await migrate.migrate(postgres.admin_url)
-        model = EchoModel(pace=0)
+        model = model or EchoModel(pace=0)
         await model.start()
         stack.push_async_callback(model.stop)
         telegram = TelegramServer(folder / "telegram", token=TOKEN)

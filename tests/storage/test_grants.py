@@ -137,67 +137,7 @@ async def ada(database: Database) -> Person:
     return await arrive(database)
 
 
-# --- what the live product got wrong -----------------------------------------------------------------------
-
-
-async def test_a_grant_run_again_and_again_is_given_once(ada: Person) -> None:
-    for _ in range(5):
-        await ada.given(600_000, reference="backfill:ada")
-    assert await ada.balance() == 600_000
-    assert await ada.grants() == [("admin", 600_000)]
-
-
-async def test_usage_is_taken_from_one_grant_and_not_from_each(ada: Person) -> None:
-    await ada.given(500)
-    await ada.given(500)
-    await ada.spend(400)
-    assert await ada.grants() == [("admin", 100), ("admin", 500)]
-    assert await ada.balance() == 600
-
-
-async def test_a_grant_adds_to_bought_tokens_and_never_replaces_them(ada: Person) -> None:
-    await ada.given(2_000, kind="purchase")
-    await ada.drip(days=28, amount=100)
-    assert await ada.balance() == 2_100
-    assert await ada.grants() == [("purchase", 2_000), ("drip", 100)]
-
-
-async def test_the_fourth_rollover_leaves_bought_admin_and_starting_tokens_alone(database: Database) -> None:
-    ada = await arrive(database, starting=1_000)
-    await ada.given(2_000, kind="purchase")
-    await ada.given(300)
-    for period in range(1, 7):
-        await ada.expire(days=28 * period)
-        assert await ada.drip(days=28 * period, amount=100)
-    await ada.expire(days=1_000)
-    assert (await ada.grants())[:3] == [("starting", 1_000), ("purchase", 2_000), ("admin", 300)]
-    assert await ada.balance() == 3_300
-    assert await ada.differences() == []
-
-
-async def test_every_kind_of_row_has_one_sign(ada: Person) -> None:
-    await ada.given(1_000)
-    for kind, amount in (("charge", 5), ("expiry", 5), ("refund", 5), ("drip", -5), ("purchase", -5)):
-        with pytest.raises(Exception, match="ledger_sign_check"):
-            await ada.ask(
-                "insert into viva.ledger (user_id, kind, amount, reference) values ($1, $2, $3, $2)",
-                ada.user,
-                kind,
-                amount,
-            )
-    assert await ada.differences() == []
-
-
-async def test_a_deduction_of_more_than_is_free_is_refused_and_hides_no_debt(ada: Person) -> None:
-    await ada.given(1_000)
-    hold_id, _ = await ada.hold(300)
-    refused = await ada.adjusted(-701)
-    assert (refused.done, refused.free) == (False, 700)
-    assert await ada.balance() == 1_000
-    assert (await ada.adjusted(-700)).done
-    await ada.settle(hold_id, 300)
-    assert await ada.balance() == 0
-    assert await ada.differences() == []
+# --- profile versions --------------------------------------------------------------------------------------
 
 
 async def test_a_new_profile_version_neither_copies_nor_changes_the_balance(ada: Person) -> None:

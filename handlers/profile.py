@@ -36,14 +36,20 @@ WORDS = replies.of("profile")
 HOUSE = replies.of("house")
 
 IN_A_ROW = 2
-WIDE = 18
+WIDE = 19
 """Characters from which a button has a row of its own, so that nothing is cut off on a phone."""
 
 LONGEST_LINE = 80
 """Characters of a value on a card."""
 
+SHOWN = 1500
+"""Characters of a story that stand above its buttons: the end, where the next words are added."""
+
 FREE = 300
 """Characters from which a field is for one's own words: they are kept whatever they say, and talked about nowhere."""
+
+NEWEST = 999
+"""The place of the newest photo, however many there are."""
 
 router = Router(name="profile")
 
@@ -83,6 +89,13 @@ class ClearTap(CallbackData, prefix="p_clear"):
 
 class AnewTap(CallbackData, prefix="p_anew"):
     """Let the next words take the place of a story."""
+
+    version: int
+    column: str
+
+
+class WholeTap(CallbackData, prefix="p_whole"):
+    """Read a story from its beginning."""
 
     version: int
     column: str
@@ -170,20 +183,23 @@ def card(version: Version, topic: Topic, *, opening: Text | str | None = None) -
         parts += [Italic(WORDS("version_draft", number=number)), "\n"]
     parts += ["\n", opening, "\n"] if opening else []
     parts += ["\n", "\n".join(lines)]
-    buttons = [
-        button(
-            WORDS("filled", label=each.label) if service.is_filled(each, version) else each.label,
-            FieldTap(version=number, column=each.column, walk=False),
-        )
-        for each in shown
-    ]
-    rows = in_rows(buttons)
+    rows = in_rows([_field_button(version, each) for each in shown])
     open_fields = [each for each in shown if service.holds(each, version) and not service.is_filled(each, version)]
     if open_fields and topic.key != "photos":
         words = WORDS("go_through" if len(open_fields) == len(shown) else "go_on")
         walk = FieldTap(version=number, column=open_fields[0].column, walk=True)
         rows.insert(0, [button(words, walk, style="success")])
     return Screen(text=Text(*parts), rows=[*rows, [button(WORDS("back"), CardTap(version=number)), home.back()]])
+
+
+def _field_button(version: Version, field: Field) -> InlineKeyboardButton:
+    number, column = version.version_number, field.column
+    if not service.is_filled(field, version):
+        return button(field.label, FieldTap(version=number, column=column, walk=False))
+    label = WORDS("filled", label=field.label)
+    if field.kind in MEDIA:
+        return button(label, PhotoTap(version=number, column=column, step="show", place=NEWEST))
+    return button(label, FieldTap(version=number, column=column, walk=False))
 
 
 def _line(field: Field, version: Version) -> str:
@@ -199,10 +215,14 @@ def field_screen(
     """A field: the question, what is known, and every way to answer it."""
     number, column = version.version_number, field.column
     value = service.in_words(field, version)
+    rows = in_rows(_choices(version, field, walk=walk))
     parts: list[Any] = [opening, "\n\n"] if opening else []
     parts.append(Bold(field.asked))
     if value:
         quoted = field.kind == "story"
+        if len(value) > SHOWN:
+            value = f"… {value[-SHOWN:].lstrip()}"
+            rows.append([button(WORDS("read_whole"), WholeTap(version=number, column=column))])
         parts += [
             "\n\n",
             Italic(WORDS("now")),
@@ -213,7 +233,6 @@ def field_screen(
     if field.told is not None and field.longest >= FREE and field.kind == "words":
         hint = f"{hint} {WORDS('told_hint')}"
     parts += ["\n\n", Italic(hint)]
-    rows = in_rows(_choices(version, field, walk=walk))
     if field.kind == "yes_no":
         rows.append([button(WORDS("rather_not"), ClearTap(version=number, column=column, walk=walk))])
     elif value and field.kind not in MEDIA:
@@ -225,7 +244,7 @@ def field_screen(
             [button(WORDS("recordings", count=len(spoken)), RecordingTap(version=number, column=column, step="list"))]
         )
     if field.kind in MEDIA and value:
-        rows.append([button(WORDS("photo_show"), PhotoTap(version=number, column=column, step="show"))])
+        rows.append([button(WORDS("photo_show"), PhotoTap(version=number, column=column, step="show", place=NEWEST))])
     ways = [button(WORDS("back"), CardTap(version=number, topic=field.topic))]
     if walk:
         following = service.next_open(field, version)
@@ -339,6 +358,19 @@ async def on_field(tap: CallbackQuery, callback_data: FieldTap, db: Transaction,
         await stale(tap, db, work)
         return
     await ask(db, work, await named(db, callback_data.version), field, walk=callback_data.walk, tap=tap)
+
+
+@router.callback_query(WholeTap.filter())
+async def on_whole(tap: CallbackQuery, callback_data: WholeTap, db: Transaction, work: Work) -> None:
+    """Show a story from its beginning."""
+    field = fields.field(callback_data.column)
+    if field is None or field.kind != "story":
+        await stale(tap, db, work)
+        return
+    version = await named(db, callback_data.version)
+    back = FieldTap(version=version.version_number, column=field.column, walk=False)
+    text = Text(Bold(field.asked), "\n\n", service.in_words(field, version) or WORDS("card_empty"))
+    show(work, Screen(text=text, rows=[[button(WORDS("back"), back)]]), tap=tap)
 
 
 @router.callback_query(AnewTap.filter())

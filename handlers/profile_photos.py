@@ -104,6 +104,8 @@ async def on_photo(message: Message, waiting: dict[str, Any], user: Account, db:
         await profile.ask(db, work, version, field, walk=False, opening=WORDS("photo_many", most=MOST_PHOTOS))
         return
     assert message.photo is not None
+    if field.kind == "photo":
+        await people.wait_for(db, None)  # there is one such picture; of the others, as many as they like
     if message.caption:
         await journal.add(db, content=message.caption)
         await care.speak_up(work, db, user, message.caption)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, field_validator
 
 from storage.database import Transaction
 from storage.journal import Recording
@@ -87,6 +87,11 @@ class Profile(BaseModel):
     progress_photos: list[str] | None
     story_recordings: list[dict[str, Any]] | None
 
+    @field_validator("story_recordings", mode="before")
+    @classmethod
+    def _as_a_list(cls, value: object) -> object:
+        return [value] if isinstance(value, dict) else value
+
     @property
     def recordings(self) -> list[Recording]:
         """The recordings that are in the seed's shape; another program may have kept others, which stay as they are."""
@@ -133,8 +138,10 @@ SAID = """
 """What the person has said: the columns that a new version takes over. The meter's are never among them."""
 
 COLUMNS = f"""{SAID},
-    id, version_number, coalesce(is_draft, false) as is_draft, coalesce(is_active, false) as is_active,
-    version_notes, parent_version_id, coalesce(completion_percentage, 0) as completion_percentage, created_at"""
+    id, coalesce(version_number, 0) as version_number, coalesce(is_draft, false) as is_draft,
+    coalesce(is_active, false) as is_active, version_notes, parent_version_id,
+    coalesce(completion_percentage, 0) as completion_percentage,
+    coalesce(created_at, updated_at, now()) as created_at"""
 
 
 async def active(transaction: Transaction) -> Version:

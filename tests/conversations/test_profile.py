@@ -141,9 +141,18 @@ async def test_a_story_grows_with_each_message_and_is_cleared_only_on_purpose(vi
     await ada.send("I wake early.")
     await ada.send("I walk to the sea.\n\nI come back wet.")
     assert (await in_use(viva, ada)).current_story == "I wake early.\n\nI walk to the sea.\n\nI come back wet."
+    await ada.send("I swim. " * 200)
+    assert "I wake early." not in ada.screen.text
+    await ada.tap("Read it whole")
+    assert "I wake early." in ada.screen.text
+    await ada.tap("Back")
     await ada.tap("Write it anew")
-    await ada.send("I sleep late now.")
+    await ada.send_voice(seconds=1, words="I sleep late now.")
+    await ada.tap("Put it in place of my story")
     assert (await in_use(viva, ada)).current_story == "I sleep late now."
+    await ada.send_voice(seconds=1, words="")
+    assert "I heard nothing in it" in ada.screen.text
+    await ada.tap("Say or type it again")
     await ada.tap("Clear this")
     await ada.tap("Keep it")
     assert "I sleep late now." in ada.screen.text
@@ -216,6 +225,17 @@ async def test_a_change_of_situation_keeps_old_answers_out_of_the_score_and_says
     await ada.send("/assessment")
     await ada.tap("Family")
     assert "Do you have children" in ada.screen.text
+    await ada.tap("Yes, I do")
+
+    # In a draft a change waits with everything else, and is told when the draft is put to use.
+    await ada.tap_data(VersionTap(step="start").pack())
+    await ada.tap("Family and love")
+    await ada.tap("Children")
+    await ada.tap("No, I do not")
+    assert "other questions fit you now" not in ada.screen.text
+    await ada.tap_data(VersionTap(step="use", number=2).pack())
+    await ada.tap("Put it to use")
+    assert "The 3 answers you gave there are kept and no longer count." in ada.screen.text
 
 
 async def test_a_spoken_answer_is_kept_first_and_counts_once_the_person_says_yes(viva: Viva) -> None:

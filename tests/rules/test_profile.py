@@ -135,7 +135,7 @@ PROFILES = st.fixed_dictionaries({each.column: _value(each) for each in FIELDS})
 
 
 @given(PROFILES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_completion_is_filled_of_expected_with_partner_and_children_only_where_there_are(profile: Profile) -> None:
     partnered = profile.relationship_status in ("relationship", "engaged", "married")
     expected = filled = 0
@@ -158,7 +158,7 @@ def test_completion_is_filled_of_expected_with_partner_and_children_only_where_t
 
 
 @given(PROFILES, st.sampled_from(SAID), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_saying_more_never_empties_a_profile_but_for_new_fields_to_fill(
     profile: Profile, each: Field, data: st.DataObject
 ) -> None:
@@ -295,7 +295,7 @@ def test_what_cannot_be_read_is_said_kindly_with_an_example(column: str, words: 
 
 
 @given(st.sampled_from(SAID), st.text(max_size=60), st.sampled_from([None, "metric", "imperial"]))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_any_words_come_to_a_value_that_the_column_holds_or_to_a_reply(
     each: Field, words: str, units: str | None
 ) -> None:

@@ -91,10 +91,14 @@ async def hear(job: Job, doors: Doors) -> None:
     kept = None
     if "mark" in job.payload:
         async with job.transaction() as db:
-            kept = _recording(await profile.named(db, job.payload["version"]), field, job.payload["mark"])
-        if kept is None:
+            version = await profile.named(db, job.payload["version"])
+            kept = _recording(version, field, job.payload["mark"])
+        if kept is None or kept.transcript:
+            # Removed meanwhile, or written down already: the second tap of a double one.
+            gone = Screen(text=WORDS("gone"), rows=[[home.back()]])
             async with job.finish():
-                replace(job, Screen(text=WORDS("gone"), rows=[[home.back()]]), key=job.payload["key"])
+                shown = gone if kept is None else _heard(version, field, kept, walk=False, anew=False)
+                replace(job, shown, key=job.payload["key"])
             return
     recording, seconds = await sound.keep(
         job, doors, folder="profile", name=str(job.head.id), category=field.category, kept=kept
@@ -222,7 +226,7 @@ async def on_take(tap: CallbackQuery, callback_data: TakeTap, db: Transaction, w
         await profile.stale(tap, db, work)
         return
     walk, anew = callback_data.walk, callback_data.anew
-    if field.kind == "story" and recording.transcript in (getattr(version, field.column) or ""):
+    if field.kind == "story" and service.is_told(getattr(version, field.column), recording.transcript):
         await profile.ask(db, work, version, field, walk=walk, tap=tap, opening=WORDS("heard_already"))
         return
     try:
@@ -297,7 +301,7 @@ def _list(version: Version, field: Field, *, opening: str | None = None) -> Scre
         steps = [("play", "play"), ("remove", "remove_recording")]
         if not each.transcript:
             steps.insert(1, ("write", "write_down"))
-        elif field.kind == "story" and each.transcript not in (getattr(version, column) or ""):
+        elif field.kind == "story" and not service.is_told(getattr(version, column), each.transcript):
             steps.insert(1, ("take", "take"))
         rows.append(
             [

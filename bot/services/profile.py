@@ -254,6 +254,11 @@ async def _change(db: Transaction, version: Version, changes: Mapping[str, Any])
     return changed
 
 
+def is_told(story: str | None, words: str) -> bool:
+    """Whether these words stand in a story, as paragraphs of their own."""
+    return f"\n\n{words.strip()}\n\n" in f"\n\n{story or ''}\n\n"
+
+
 async def keep_recording(db: Transaction, number: int, recording: Recording) -> Version:
     """Put a recording to a version, or renew the one with the same url: its transcript may have come."""
     version = await open_version(db, number)

@@ -318,6 +318,12 @@ def test_only_values_with_a_button_can_be_tapped() -> None:
             profile_words.chosen(field(column), value)
 
 
+def test_a_story_holds_what_was_said_only_where_it_stands_by_itself() -> None:
+    story = "I wake.\n\nYes, I do.\n\nI walk."
+    assert rules.is_told(story, " Yes, I do.\n\nI walk.") and rules.is_told(story, "I wake.")
+    assert not rules.is_told(story, "Yes") and not rules.is_told(None, "Yes")
+
+
 # ------------------------------------------------------------------------------- what a model may know
 
 

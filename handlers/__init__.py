@@ -43,6 +43,14 @@ from handlers import (
     topup,
     usage,
     vision,
+    vision_all,
+    vision_draft,
+    vision_edit,
+    vision_proposals,
+    vision_read,
+    vision_refine,
+    vision_telling,
+    vision_versions,
 )
 from storage.database import Transaction
 
@@ -66,7 +74,6 @@ ROUTERS: tuple[Router, ...] = (
     profile_photos.router,
     profile_voice.router,
     insights.router,
-    vision.router,
     book.router,
     board.router,
     board_ideas.router,
@@ -75,6 +82,14 @@ ROUTERS: tuple[Router, ...] = (
     journal_change.router,
     journal_suggest.router,
     journal_reflection.router,
+    vision_draft.router,
+    vision_all.router,
+    vision_refine.router,
+    vision_edit.router,
+    vision_read.router,
+    vision_versions.router,
+    vision_proposals.router,
+    vision.router,  # after the other parts of the vision: it takes any step with a section that none of them knows
     journal.router,
     journal_keep.router,  # any picture and any recording
     chat.router,  # any other words
@@ -95,10 +110,13 @@ JOBS: Mapping[
     **profile_photos.JOBS,
     **profile_voice.JOBS,
     **insights.JOBS,
-    **vision.JOBS,
     **book.JOBS,
     **board_ideas.JOBS,
     **board_picture.JOBS,
+    **vision_telling.JOBS,
+    **vision_draft.JOBS,
+    **vision_all.JOBS,
+    **vision_refine.JOBS,
     **journal.JOBS,
     **journal_keep.JOBS,
     **journal_reflection.JOBS,

@@ -22,7 +22,7 @@ from handlers.screen import Screen, button, show
 from prompts import board as prompts
 from prompts import replies
 from prompts.categories import CATEGORIES, Category
-from storage import board, conversations, people, profile, vision
+from storage import board, conversations, people, profile, vision_material
 from storage.board import Idea
 from storage.database import Transaction
 from storage.people import Account
@@ -56,7 +56,7 @@ class _Material:
 
 async def _material(db: Transaction, area: Category) -> _Material:
     sections = await conversations.vision(db)
-    answers = vision_rules.fitting(area.key, await vision.answers(db, area.key), await profile.active(db))
+    answers = vision_rules.fitting(area.key, await vision_material.answers(db, area.key), await profile.active(db))
     told = [(answer.question_text, answer.response_text) for answer in answers]
     return _Material(area, sections.get(area.key, ""), told, await board.names(db, area.key))
 

@@ -54,8 +54,8 @@ async def _standing(db: Transaction) -> list[str]:
     """How far the assessment and the vision have come, a line each; empty when neither is begun."""
     attempt = await assessment.in_progress(db)
     result = await assessment.result(db) if attempt is None else None
-    draft = await vision.draft(db)
-    written = sum(1 for text in draft.sections.values() if text.strip()) if draft is not None else 0
+    standing = await vision.standing(db)
+    written = len(standing.written) if standing is not None else 0
     if attempt is None and result is None and not written:
         return []
     if attempt is not None:

@@ -93,13 +93,15 @@ async def before(transaction: Transaction, asked: Turn, *, limit: int) -> list[T
     )
 
 
-async def usage_of(transaction: Transaction, *, work_id: int, step: str) -> uuid.UUID | None:
+async def usage_of(
+    transaction: Transaction, *, work_id: int, step: str, action_type: str = "chat_conversation"
+) -> uuid.UUID | None:
     """The `token_usage` row of the talk's call that this step of this work has just made."""
     return await transaction.value(  # type: ignore[no-any-return]
         """
         select latest.id
           from (select id, metadata, created_at from token_usage
-                 where action_type = 'chat_conversation' order by created_at desc limit 10) latest
+                 where action_type = $3 order by created_at desc limit 10) latest
           join viva.holds on holds.id = (latest.metadata ->> 'hold')::uuid
          where holds.work_id = $1 and holds.step = $2 and holds.state = 'settled'
          order by latest.created_at desc
@@ -107,6 +109,7 @@ async def usage_of(transaction: Transaction, *, work_id: int, step: str) -> uuid
         """,
         work_id,
         step,
+        action_type,
     )
 
 

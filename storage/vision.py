@@ -1,9 +1,10 @@
-"""The life vision: the draft with its fourteen sections, and what VIVA proposed for them."""
+"""The life vision: the versions with their fourteen sections, and what VIVA proposed for a section of the draft."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -13,28 +14,45 @@ from storage.database import Transaction
 from storage.journal import Recording
 
 State = Literal["drafting", "proposed", "kept", "rejected", "failed"]
+Purpose = Literal["draft", "refinement", "edit"]
 
 
 class Vision(BaseModel):
-    """A vision; `sections` holds the text of all fourteen by key, empty where nothing is written."""
+    """A version; `sections` holds the text of all fourteen by key, empty where nothing is written.
+
+    `parent_id` is the version that it began as a copy of. `updated_at` of a complete one is when it was completed.
+    """
 
     id: uuid.UUID
     version_number: int
+    status: Literal["draft", "complete"]
+    is_active: bool
+    parent_id: uuid.UUID | None
     completion_percentage: int
+    updated_at: datetime
     sections: dict[str, str]
+
+    @property
+    def written(self) -> set[str]:
+        """The keys of the sections that hold a text."""
+        return {key for key, text in self.sections.items() if text.strip()}
 
 
 class Proposal(BaseModel):
-    """What VIVA wrote, or shall write, for a section from `imagination`; without one, from answers alone.
+    """What VIVA wrote, or shall write, for a section from `imagination`; without one, from what else is known.
 
-    `recordings` are what the person said aloud; one without a transcript is not heard yet.
+    A refinement changes `base` as `imagination` asks, and VIVA `said` something beside it. An edit gathers what the
+    person sends in `text`. `recordings` are what the person said aloud; one without a transcript is not heard yet.
     """
 
     id: uuid.UUID
     vision_id: uuid.UUID
     section_key: str
+    purpose: Purpose
     imagination: str
+    base: str
     text: str
+    said: str
     state: State
     cut: bool
     recordings: list[Recording]
@@ -56,23 +74,15 @@ class Written(BaseModel):
     replaced: uuid.UUID | None
 
 
-class Answer(BaseModel):
-    """An answer of an assessment, in the words it was asked and answered with."""
-
-    question_id: str
-    question_text: str
-    response_text: str
-
-
 VISION = """
-    id, version_number, completion_percentage, jsonb_build_object(
+    id, version_number, status, is_active, parent_id, completion_percentage, updated_at, jsonb_build_object(
       'forward', coalesce(forward, ''), 'fun', coalesce(fun, ''), 'travel', coalesce(travel, ''),
       'home', coalesce(home, ''), 'family', coalesce(family, ''), 'romance', coalesce(romance, ''),
       'health', coalesce(health, ''), 'money', coalesce(money, ''), 'business', coalesce(business, ''),
       'social', coalesce(social, ''), 'possessions', coalesce(possessions, ''), 'giving', coalesce(giving, ''),
       'spirituality', coalesce(spirituality, ''), 'conclusion', coalesce(conclusion, '')
     ) as sections"""
-PROPOSAL = "id, vision_id, section_key, imagination, text, state, cut, recordings"
+PROPOSAL = "id, vision_id, section_key, purpose, imagination, base, text, said, state, cut, recordings"
 
 _WRITE = {
     section.key: f"""
@@ -87,16 +97,33 @@ _WRITE = {
 
 
 async def draft(transaction: Transaction) -> Vision | None:
-    """The vision the person is working on."""
+    """The version the person is working on."""
     return await transaction.one(Vision, f"select {VISION} from vision_versions where status = 'draft'")
 
 
+async def standing(transaction: Transaction) -> Vision | None:
+    """The version that the person sees: the draft, or where there is none the one they live by."""
+    return await transaction.one(
+        Vision,
+        f"select {VISION} from vision_versions where status = 'draft' or is_active order by is_active limit 1",
+    )
+
+
 async def open_draft(transaction: Transaction) -> Vision:
-    """The vision the person is working on; begun where there is none, with the next version number."""
+    """The version the person is working on; begun where there is none, as a copy of the active one if there is one."""
     await transaction.execute(
         """
-        insert into vision_versions (title, version_number, status)
-        select '', coalesce(max(version_number), 0) + 1, 'draft' from vision_versions
+        insert into vision_versions
+          (title, version_number, status, parent_id, forward, fun, travel, home, family, romance, health, money,
+           business, social, possessions, giving, spirituality, conclusion)
+        select coalesce(active.title, ''), numbers.next, 'draft', active.id, coalesce(active.forward, ''),
+               coalesce(active.fun, ''), coalesce(active.travel, ''), coalesce(active.home, ''),
+               coalesce(active.family, ''), coalesce(active.romance, ''), coalesce(active.health, ''),
+               coalesce(active.money, ''), coalesce(active.business, ''), coalesce(active.social, ''),
+               coalesce(active.possessions, ''), coalesce(active.giving, ''), coalesce(active.spirituality, ''),
+               coalesce(active.conclusion, '')
+          from (select coalesce(max(version_number), 0) + 1 as next from vision_versions) numbers
+          left join vision_versions active on active.is_active
         on conflict (user_id) where status = 'draft' do nothing
         """
     )
@@ -112,12 +139,12 @@ async def write_section(transaction: Transaction, *, section_key: str, text: str
     """
     statement = _WRITE[section_key]
     vision = await open_draft(transaction)
-    standing = vision.sections[section_key]
+    standing_text = vision.sections[section_key]
     replaced = None
-    if standing.strip() and standing != text:
-        replaced = await _set_aside(transaction, vision.id, section_key, standing)
+    if standing_text.strip() and standing_text != text:
+        replaced = await _set_aside(transaction, vision.id, section_key, standing_text)
     percentage = await transaction.value(statement, vision.id, text)
-    filled = {key for key, standing in vision.sections.items() if standing.strip()} | {section_key}
+    filled = vision.written - {section_key} | ({section_key} if text.strip() else set())
     return Written(sections=len(filled), completion_percentage=percentage, replaced=replaced)
 
 
@@ -154,6 +181,8 @@ async def propose(
     *,
     section_key: str,
     imagination: str,
+    purpose: Purpose = "draft",
+    base: str = "",
     recordings: Sequence[Recording] = (),
     state: State = "drafting",
 ) -> Proposal:
@@ -162,13 +191,15 @@ async def propose(
     proposal = await transaction.one(
         Proposal,
         f"""
-        insert into viva.vision_proposals (vision_id, section_key, imagination, recordings, state)
-        values ($1, $2, $3, $4::jsonb, $5)
+        insert into viva.vision_proposals (vision_id, section_key, purpose, imagination, base, recordings, state)
+        values ($1, $2, $3, $4, $5, $6::jsonb, $7)
         returning {PROPOSAL}
         """,
         vision.id,
         section_key,
+        purpose,
         imagination,
+        base,
         _as_json(recordings),
         state,
     )
@@ -182,17 +213,23 @@ async def proposal(transaction: Transaction, proposal_id: uuid.UUID) -> Proposal
 
 
 async def newest(transaction: Transaction) -> dict[str, Proposal]:
-    """The newest proposal of each section of the draft that has one, by section key."""
+    """The newest proposal of VIVA's for each section of the draft that has one, by section key."""
     found = await transaction.many(
         Proposal,
         f"""
         select distinct on (section_key) {PROPOSAL}
           from viva.vision_proposals
-         where vision_id = (select id from vision_versions where status = 'draft')
+         where vision_id = (select id from vision_versions where status = 'draft') and purpose <> 'edit'
          order by section_key, created_at desc, id
         """,
     )
     return {proposal.section_key: proposal for proposal in found}
+
+
+async def waiting(transaction: Transaction) -> list[Proposal]:
+    """What stands proposed for the draft and is not decided on, one a section, in the order of reading."""
+    by_key = await newest(transaction)
+    return [by_key[s.key] for s in SECTIONS if s.key in by_key and by_key[s.key].state == "proposed"]
 
 
 async def earlier(transaction: Transaction, proposal: Proposal) -> str:
@@ -200,7 +237,7 @@ async def earlier(transaction: Transaction, proposal: Proposal) -> str:
     text = await transaction.value(
         """
         select text from viva.vision_proposals
-         where vision_id = $1 and section_key = $2 and imagination = $3 and id <> $4
+         where vision_id = $1 and section_key = $2 and imagination = $3 and id <> $4 and purpose = $5
            and state = 'rejected' and text <> ''
          order by updated_at desc, id limit 1
         """,
@@ -208,8 +245,28 @@ async def earlier(transaction: Transaction, proposal: Proposal) -> str:
         proposal.section_key,
         proposal.imagination,
         proposal.id,
+        proposal.purpose,
     )
     return text or ""
+
+
+async def requests(transaction: Transaction, proposal: Proposal, *, limit: int) -> list[str]:
+    """The latest changes that the person asked for in the same section before this one, oldest first."""
+    found = await transaction.value(
+        """
+        select array_agg(imagination order by created_at)
+          from (select imagination, created_at from viva.vision_proposals
+                 where vision_id = $1 and section_key = $2 and purpose = 'refinement' and id <> $3
+                   and state in ('proposed', 'kept', 'rejected') and imagination not in ('', $4)
+                 order by created_at desc limit $5) latest
+        """,
+        proposal.vision_id,
+        proposal.section_key,
+        proposal.id,
+        proposal.imagination,
+        limit,
+    )
+    return found or []
 
 
 async def move(transaction: Transaction, proposal_id: uuid.UUID, *, since: Sequence[State], to: State) -> bool:
@@ -224,17 +281,20 @@ async def move(transaction: Transaction, proposal_id: uuid.UUID, *, since: Seque
     )
 
 
-async def written(transaction: Transaction, proposal_id: uuid.UUID, *, text: str, cut: bool) -> bool:
+async def written(
+    transaction: Transaction, proposal_id: uuid.UUID, *, text: str, cut: bool = False, said: str = ""
+) -> bool:
     """Put VIVA's text to its proposal, which is then for the person to decide on; False when it is not awaited."""
     return bool(
         await transaction.execute(
             """
-            update viva.vision_proposals set text = $2, cut = $3, state = 'proposed'
+            update viva.vision_proposals set text = $2, cut = $3, said = $4, state = 'proposed'
              where id = $1 and state = 'drafting'
             """,
             proposal_id,
             text,
             cut,
+            said,
         )
     )
 
@@ -246,13 +306,39 @@ async def keep_recording(
     await transaction.execute(
         """
         update viva.vision_proposals
-           set recordings = $2::jsonb, imagination = coalesce($3, imagination)
+           set recordings = coalesce((select jsonb_agg(item order by place)
+                                        from jsonb_array_elements(recordings) with ordinality as r (item, place)
+                                       where item ->> 'url' <> $3), '[]') || $2::jsonb,
+               imagination = coalesce($4, imagination)
          where id = $1
         """,
         proposal_id,
         _as_json([recording]),
+        recording.url,
         imagination,
     )
+
+
+# ----------------------------------------------------------------------------------------- by hand
+
+
+async def edit(transaction: Transaction, section_key: str) -> Proposal | None:
+    """What the person has begun to change by hand in a section of the draft."""
+    return await transaction.one(
+        Proposal,
+        f"""
+        select {PROPOSAL} from viva.vision_proposals
+         where vision_id = (select id from vision_versions where status = 'draft')
+           and section_key = $1 and purpose = 'edit' and state in ('drafting', 'failed')
+         order by created_at desc, id limit 1
+        """,
+        section_key,
+    )
+
+
+async def put_text(transaction: Transaction, proposal_id: uuid.UUID, text: str) -> None:
+    """Keep what the person has sent so far."""
+    await transaction.execute("update viva.vision_proposals set text = $2 where id = $1", proposal_id, text)
 
 
 async def forget(transaction: Transaction, proposal_id: uuid.UUID) -> None:
@@ -262,26 +348,3 @@ async def forget(transaction: Transaction, proposal_id: uuid.UUID) -> None:
 
 def _as_json(recordings: Sequence[Recording]) -> list[dict[str, Any]]:
     return [recording.model_dump(mode="json") for recording in recordings]
-
-
-# ---------------------------------------------------------------------------------------- material
-
-
-async def answers(transaction: Transaction, category: str) -> list[Answer]:
-    """The person's answers about a category, from their newest assessment that has any."""
-    return await transaction.many(
-        Answer,
-        """
-        select question_id, question_text, response_text
-          from assessment_responses
-         where category = $1::assessment_category
-           and assessment_id = (
-             select a.id from assessment_results a
-              where a.status in ('in_progress', 'completed')
-                and exists (select from assessment_responses r
-                             where r.assessment_id = a.id and r.category = $1::assessment_category)
-              order by a.created_at desc, a.id limit 1)
-         order by question_id
-        """,
-        category,
-    )

@@ -143,6 +143,12 @@ async def record_step(transaction: Transaction, *, head: Head, fence: uuid.UUID,
     )
 
 
+async def post(transaction: Transaction, *, head: Head, fence: uuid.UUID, messages: Sequence[NewMessage]) -> None:
+    """Send messages of a work that goes on. Raises Fenced if taken over."""
+    await still_ours(transaction, head=head, fence=fence)
+    await transaction.execute("select viva.post($1::jsonb)", [message.model_dump(mode="json") for message in messages])
+
+
 class Step(BaseModel):
     """A step that was done, and what it produced."""
 

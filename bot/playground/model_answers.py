@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from bot.playground import model_board, model_journal, model_talk
+from bot.playground import model_board, model_journal, model_refine, model_talk
 from bot.playground.model_checks import Refusal
 from bot.playground.model_talk import Message
 
@@ -30,6 +30,9 @@ def answer(schema: Schema, messages: Sequence[Message]) -> str:
         return model_board.ideas("\n".join(map(model_talk.text_of, messages)))
     if own := model_journal.ANSWERS.get(schema.get("title", "")):
         return json.dumps(own(model_talk.last_of_person(messages)))
+    if schema.get("title") == "Refined":
+        told = model_talk.told(messages)
+        return model_refine.refined(existing=told["existing"], request=told["request"])
     words = model_talk.person_words(messages)
     filler = _Filler(schema, messages, words)
     return json.dumps(filler.value(schema or {"type": "object"}, name="answer", index=0, depth=0))

@@ -20,6 +20,9 @@ LABEL = "(Stand-in model: set OPENAI_API_KEY for real conversation.)"
 # The sections in which a prompt hands over the person's own words, the weightiest first.
 OWN_WORDS = ("imagination", "message", "words", "answer", "entry", "transcript", "text", "note", "answers")
 
+# Those from which a section of a vision is written.
+MATERIAL = {"imagination", "answers", "story", "entries", "sections"}
+
 HEAVY = re.compile(
     r"afraid|alone|angry|anxious|ashamed|bad|broke|broken|burden|cry|crying|debt|depressed|"
     r"difficult|drained|empty|exhausted|fail|failed|failure|fear|grief|guilty|hard|hate|heavy|"
@@ -71,14 +74,23 @@ CATEGORY_QUESTIONS = {
 def reply(messages: Sequence[Message]) -> str:
     """The answer to a conversation: a vision text when one was asked for, else a few words and one question."""
     system = "\n".join(text_of(message) for message in messages if message["role"] in ("system", "developer"))
-    parts = sections(last_of_person(messages))
-    if "life vision" in system.lower() and ("imagination" in parts or "answers" in parts):
+    parts = told(messages)
+    if "life vision" in system.lower() and parts.keys() & MATERIAL:
+        known = [parts.get(name, "") for name in ("story", "entries", "answers")]
         return model_vision.section(
             imagination=parts.get("imagination", ""),
-            answers=parts.get("answers", ""),
+            answers="\n".join(filter(None, known)),
             existing=parts.get("existing", ""),
+            woven=parts.get("sections", ""),
+            ending="the conclusion of" in system,
         )
     return "\n\n".join([*_thoughts(messages), question(messages), LABEL])
+
+
+def told(messages: Sequence[Message]) -> dict[str, str]:
+    """The parts of the first message of the person that has any: a later one may only ask for another try."""
+    found = (sections(text_of(message)) for message in messages if message["role"] == "user")
+    return next((parts for parts in found if parts), {})
 
 
 def transcript(*, seconds: float) -> str:

@@ -49,8 +49,11 @@ HAS_VERB = re.compile(
 MANY = re.compile(r"children|friends|kids|men|parents|people|these|they|those|two|us|we|women|you")
 
 
-def section(*, imagination: str, answers: str, existing: str) -> str:
-    """A section of the vision: what stands, then what is new in the imagination, in the present tense."""
+def section(*, imagination: str, answers: str, existing: str, woven: str = "", ending: bool = False) -> str:
+    """A section of the vision: what stands, then what is new in the imagination, in the present tense.
+
+    A forward or a conclusion takes a sentence from each area in `woven`: its first, or with `ending` its last.
+    """
     paragraphs = [existing.strip()] if existing.strip() else []
     known = {_folded(sentence) for sentence in sentences(existing)}
     for paragraph in re.split(r"\n\s*\n", imagination):
@@ -61,7 +64,15 @@ def section(*, imagination: str, answers: str, existing: str) -> str:
         known.update(map(_folded, lines))
         if lines:
             paragraphs.append(" ".join(lines))
-    return "\n\n".join(paragraphs) or _from_answers(answers)
+    if woven:
+        areas = [
+            lines
+            for text in re.findall(r"^Text: (.+?)(?=\n\nArea: |\Z)", woven, re.S | re.M)
+            if (lines := sentences(text))
+        ]
+        picked = [lines[-1 if ending else 0] for lines in areas]
+        paragraphs.append(" ".join(line for line in picked[:5] if _folded(line) not in known and not is_order(line)))
+    return "\n\n".join(filter(None, paragraphs)) or _from_answers(answers)
 
 
 def sentences(text: str) -> list[str]:

@@ -1,61 +1,137 @@
-"""The rules of the life vision: what a section is written from, how long it may be, and what to look at in it.
-
-The checks need no model. They find what the prompt forbids (domain section 3) by its form, so they can err; what
-they find is shown as a gentle note and stops nothing.
-"""
+"""The rules of the life vision: what a section is written from, how long it may be, and what it may cost."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
 from bot.ai import tokens
 from bot.services import assessment
 from bot.services import profile as profiles
+from bot.services.vision_checks import findings, quoted, weight
 from prompts import assessment as bank
+from prompts import vision as prompts
 from prompts.assessment import BranchUnknown
 from prompts.categories import SECTIONS, Section, category
 from prompts.profile import Fact
 from prompts.vision import Material
+from storage import profile as store
+from storage import vision, vision_material
+from storage.database import Transaction
 from storage.profile import Profile
-from storage.vision import Answer
+from storage.vision import Proposal
+from storage.vision_material import Answer
 
-LATER = ("forward", "conclusion")
-"""Sections woven from the other twelve, once those stand (domain section 4)."""
+TWELVE = tuple(section for section in SECTIONS if section.key not in prompts.WOVEN)
+"""The sections that are written from what a person says, in the order of reading."""
 
-DRAFTED = tuple(section for section in SECTIONS if section.key not in LATER)
-"""The sections that are drafted from what a person says, in the order of reading."""
+STORY_LIMIT = 4000
+"""Characters of a profile's story that a section is written from."""
+
+ENTRIES = 5
+"""Journal entries that a section is written from: the newest of its area."""
+
+ENTRY_LIMIT = 700
+"""Characters of one of them."""
+
+EARLIER_REQUESTS = 4
+
+SAID_LIMIT = 200
+"""Words that VIVA says beside a changed text (domain section 3)."""
 
 
 def section(key: object) -> Section | None:
-    """The section that is drafted under this key, or None for any other key."""
-    return next((section for section in DRAFTED if section.key == key), None)
+    """The section under this key, or None for any other key."""
+    return next((section for section in SECTIONS if section.key == key), None)
+
+
+def short(section: Section) -> str:
+    """A section's name for a button, with its icon."""
+    name = section.label if section.key in prompts.WOVEN else category(section.key).short
+    return f"{section.icon} {name}"
 
 
 # ---------------------------------------------------------------------------------------- material
+
+
+async def gather(db: Transaction, proposal: Proposal, section: Section) -> Material:
+    """Everything that is known to write the proposal from, or to change its base as asked."""
+    draft = await vision.draft(db)
+    texts = draft.sections if draft is not None else {}
+    if proposal.purpose == "refinement":
+        earlier = await vision.requests(db, proposal, limit=EARLIER_REQUESTS)
+        return Material(
+            section=section,
+            requests=[*earlier, proposal.imagination],
+            existing=proposal.base,
+            previous=await vision.earlier(db, proposal),
+            person=_person(await store.active(db)),
+        )
+    return await known(
+        db,
+        section,
+        imagination=proposal.imagination,
+        existing=texts.get(section.key, ""),
+        previous=await vision.earlier(db, proposal),
+        texts=texts,
+    )
+
+
+async def known(
+    db: Transaction,
+    section: Section,
+    *,
+    imagination: str = "",
+    existing: str = "",
+    previous: str = "",
+    texts: Mapping[str, str],
+) -> Material:
+    """What a section can be written from, beside what the person says for it; `texts` is the vision as it stands."""
+    profile = await store.active(db)
+    woven = section.key in prompts.WOVEN
+    return material(
+        section,
+        imagination=imagination,
+        existing=existing,
+        previous=previous,
+        profile=profile,
+        answers=[] if woven else await vision_material.answers(db, section.key),
+        passages=[] if woven else await vision_material.passages(db, section.key, limit=ENTRIES),
+        texts=texts if woven else {},
+    )
 
 
 def material(
     section: Section,
     *,
     imagination: str,
-    answers: Sequence[Answer],
     existing: str,
     previous: str,
     profile: Profile,
+    answers: Sequence[Answer] = (),
+    passages: Sequence[vision_material.Passage] = (),
+    texts: Mapping[str, str] | None = None,
 ) -> Material:
     """What a section is written from."""
+    texts = texts or {}
+    story = "" if section.key in prompts.WOVEN else getattr(profile, category(section.key).story_column) or ""
     return Material(
         section=section,
         imagination=imagination,
         answers=[(answer.question_text, answer.response_text) for answer in fitting(section.key, answers, profile)],
+        story=_clipped(story, STORY_LIMIT),
+        entries=[(f"{passage.date:%d %B %Y}", _clipped(passage.text, ENTRY_LIMIT)) for passage in passages],
+        woven=[(area.label, texts[area.key].strip()) for area in TWELVE if texts.get(area.key, "").strip()],
         existing=existing,
         previous=previous,
-        person=[f"{name}: {value}" for name, value in profiles.known(profile, category_key=section.key)],
+        person=_person(profile),
     )
+
+
+def _clipped(text: str, most: int) -> str:
+    text = text.strip()
+    return text if len(text) <= most else text[:most].rsplit(None, 1)[0] + " …"
 
 
 def fitting(category_key: str, answers: Sequence[Answer], profile: Profile) -> list[Answer]:
@@ -63,6 +139,8 @@ def fitting(category_key: str, answers: Sequence[Answer], profile: Profile) -> l
 
     A changed fact keeps the old answers but takes them out (domain section 2).
     """
+    if not answers:
+        return []
     facts: Mapping[Fact, str | None] = assessment.facts(
         has_children=profile.has_children,
         relationship_status=profile.relationship_status,
@@ -75,12 +153,33 @@ def fitting(category_key: str, answers: Sequence[Answer], profile: Profile) -> l
     return [answer for answer in answers if answer.question_id in asked]
 
 
+def _person(profile: Profile) -> list[str]:
+    return [f"{name}: {value}" for name, value in profiles.known(profile)]
+
+
+# ---------------------------------------------------------------------------------- length and cost
+
+
 def room(material: Material) -> tuple[int, int]:
     """The most and the least output tokens for a section: in keeping with what was told, and what stands besides."""
-    told = tokens.count(material.imagination)
+    told = tokens.count(material.imagination or material.story)
     standing = math.ceil(1.3 * tokens.count(material.existing)) if material.existing.strip() else 0
-    most = max(300, min(math.ceil(2.5 * told) + 200, max(1200, math.ceil(1.3 * told))))
+    if material.requests:
+        # The whole text once more, what is new in it, the words beside it, and what JSON adds.
+        return standing + 2 * tokens.count(material.requests[-1]) + 600, standing + 150
+    least = 500 if material.woven else 300
+    most = max(least, min(math.ceil(2.5 * told) + 200, max(1200, math.ceil(1.3 * told))))
     return most + standing, 150 + standing
+
+
+def estimate(materials: Sequence[Material]) -> tuple[int, int]:
+    """About how many tokens sections take, each written once and each written twice."""
+    prompt = sum(tokens.count_messages(prompts.messages(material)) for material in materials)
+    output = sum(room(material)[0] for material in materials)
+    return prompt + output // 2, 2 * (prompt + output)
+
+
+# ------------------------------------------------------------------------------------ what came back
 
 
 def tidy(text: str) -> str:
@@ -98,174 +197,34 @@ def tidy(text: str) -> str:
     return body
 
 
-# ------------------------------------------------------------------------------------------ checks
+def spoken(said: str) -> str:
+    """What VIVA says beside a changed text, in 200 words at most, ending with a sentence."""
+    words = list(re.finditer(r"\S+", said))
+    if len(words) <= SAID_LIMIT:
+        return said.strip()
+    cut = said[: words[SAID_LIMIT - 1].end()]
+    end = max(cut.rfind(mark) for mark in ".!?…。")
+    return cut[: end + 1] if end > 0 else f"{cut} …"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """Something to look at in a text. `words` are those it is about, as they stand there.
-
-    added: a name, place or number that was not given; turn: a turn that looks ahead or compares; person: not the
-    first person; past: not the present; long, short: the length is far from what was told.
-    """
-
-    kind: Literal["added", "turn", "person", "past", "long", "short"]
-    words: tuple[str, ...] = ()
+def better(first: str, second: str, material: Material) -> str:
+    """The text with less to look at; the second where both are alike."""
+    return min(second, first, key=lambda text: weight(findings(text, material)))
 
 
-def findings(text: str, material: Material, *, whole: bool = True) -> list[Finding]:
-    """What to look at in a section's text, the weightiest first; `whole` is False for a text that broke off."""
-    english = is_english(text)
-    found = []
-    if added := _added(text, material, english=english):
-        found.append(Finding(kind="added", words=added))
-    if english:
-        if turns := _turns(text):
-            found.append(Finding(kind="turn", words=turns))
-        found += _grammar(text)
-    return [*found, *_length(text, material, whole=whole)]
+def worth_another(text: str, material: Material) -> list[tuple[str, str]]:
+    """What a check found that is worth one more call: kinds, and the words they are about."""
+    return [
+        (finding.kind, quoted(finding.words) if finding.words else "")
+        for finding in findings(text, material)
+        if finding.serious
+    ]
 
 
-WORD = re.compile(r"[^\W\d_]+(?:[’'\-][^\W\d_]+)*")
-NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
-_OF_ENGLISH = re.compile(r"the|and|my|I|our|with|this|that|are|they|from|when|have|each|every|to")
-_NUMBER_WORDS = {
-    "two": "2",
-    "three": "3",
-    "four": "4",
-    "five": "5",
-    "six": "6",
-    "seven": "7",
-    "eight": "8",
-    "nine": "9",
-    "ten": "10",
-    "eleven": "11",
-    "twelve": "12",
-    "fifteen": "15",
-    "twenty": "20",
-    "thirty": "30",
-    "forty": "40",
-    "fifty": "50",
-    "hundred": "100",
-    "thousand": "1000",
-    "million": "1000000",
-}
-
-
-def is_english(text: str) -> bool:
-    """Whether the small words of a text are those of English; "I" counts as a capital only."""
-    words = WORD.findall(text)
-    small = [word for word in words if _OF_ENGLISH.fullmatch(word) or _OF_ENGLISH.fullmatch(word.lower())]
-    return len(small) * 12 >= len(words) > 0
-
-
-def _added(text: str, material: Material, *, english: bool) -> tuple[str, ...]:
-    """Names, places and numbers that stand in the text but in nothing that was given."""
-    given = "\n".join(_given(material))
-    known = {form for word in WORD.findall(given) for form in _forms(word)}
-    numbers = {_digits(number) for number in NUMBER.findall(given)}
-    numbers |= {_NUMBER_WORDS[word] for word in known if word in _NUMBER_WORDS}
-    names = [word for word in _names(text, english=english) if not _forms(word) & known]
-    counted = [number for number in NUMBER.findall(text) if _digits(number) not in numbers]
-    if english:
-        words = [word for word in WORD.findall(text) if word.lower() in _NUMBER_WORDS]
-        counted += [word for word in words if _NUMBER_WORDS[word.lower()] not in numbers]
-    return tuple(dict.fromkeys([*names, *counted]))
-
-
-def _given(material: Material) -> Iterator[str]:
-    yield material.imagination
-    yield material.existing
-    yield material.section.label
-    yield from material.person
-    for asked, answer in material.answers:
-        yield asked
-        yield answer
-
-
-def _names(text: str, *, english: bool) -> list[str]:
-    """Words with a capital inside a sentence; none for a language that gives every noun one."""
-    inside = [found.group() for found in WORD.finditer(text) if not _begins_sentence(text, found.start())]
-    names = [word for word in inside if word[0].isupper() and re.split("[’']", word)[0] != "I"]
-    if not english and len(names) * 8 > len(inside):
-        return []
-    return names
-
-
-def _begins_sentence(text: str, start: int) -> bool:
-    before = text[:start].rstrip(" \t\"“”„‘’'«»()[]–—-*")
-    return not before or before[-1] in ".!?…:\n。！？"
-
-
-def _forms(word: str) -> set[str]:
-    """The forms under which a word counts as the same: without a possessive or plural s, whole and in its parts."""
-    folded = word.casefold().replace("’", "'")
-    forms = set()
-    for part in {folded, *folded.split("-")}:
-        plain = part.removesuffix("'s").removesuffix("'")
-        forms |= {plain, plain.removesuffix("s") if len(plain) > 3 else plain}
-    return forms
-
-
-def _digits(number: str) -> str:
-    return number.replace(",", "").replace(".", "").replace(":", "")
-
-
-_TURNS = [
-    re.compile(pattern, re.I)
-    for pattern in (
-        r"(?<!\bfree )(?<!\bgood )(?<!\bmy )(?<!\bown )\bwill\b(?!-)",
-        r"\b\w+[’']ll\b",
-        r"\bwant(?:s|ed)? to\b",
-        r"\bwish(?:es)? (?:to|that|for|I|we|my|our)\b",
-        r"\bhop(?:e|es|ing) (?:to|that|for|I|we|my|our)\b",
-        r"\bshould\b",
-        r"\b(?:am|is|are|[’'](?:m|re|s)) going to (?!(?:the|a|an|my|our|bed|sleep|church|school|work)\b)\w+",
-        r"\b(?:one|some) day\b|\bsomeday\b",
-        r"\bno longer\b|\bany ?more\b",
-        r"\b(?:I|we|it|they) used to\b",
-        r"\bmore than\b(?! enough)",
-        r"\b(?:better|less|fewer) than\b",
-    )
-]
-
-
-def _turns(text: str) -> tuple[str, ...]:
-    """Turns that put off, miss or compare."""
-    # A capital inside a sentence is a name: Will, Hope.
-    found = [match for pattern in _TURNS for match in pattern.finditer(text)]
-    found = [m for m in found if m.group() not in ("Will", "Hope") or _begins_sentence(text, m.start())]
-    return tuple(dict.fromkeys(match.group().lower() for match in sorted(found, key=lambda match: match.start())))
-
-
-def _grammar(text: str) -> Iterator[Finding]:
-    first = _count(r"\b(?:I|me|my|mine|we|us|our|ours)\b", text)
-    if first == 0 or _count(r"\b(?:you|your|yours)\b", text) > first:
-        yield Finding(kind="person")
-    if _count(r"\b(?:was|were|had|did|felt|went)\b", text) > _count(r"\b(?:am|is|are|have|has|do|feel|go)\b", text):
-        yield Finding(kind="past")
-
-
-def _count(pattern: str, text: str) -> int:
-    return len(re.findall(pattern, text, re.I))
-
-
-def _length(text: str, material: Material, *, whole: bool) -> Iterator[Finding]:
-    """Characters against what was told: from two fifths of it to its double; from answers alone, up to 1,000."""
-    standing, told = len(material.existing.strip()), len(material.imagination.strip())
-    most = 2 * told + 200 if told else 1000
-    if len(text) > most + 1.3 * standing:
-        yield Finding(kind="long")
-    elif whole and len(text) < 0.4 * told + 0.6 * standing:
-        yield Finding(kind="short")
-
-
-def quoted(words: Iterable[str], *, most: int = 4) -> str:
-    """Words in quotation marks for a sentence: “a”, “b” and “c”."""
-    marked = [f"“{word}”" for word in list(words)[:most]]
-    return marked[0] if len(marked) == 1 else f"{', '.join(marked[:-1])} and {marked[-1]}"
-
-
-def short(section: Section) -> str:
-    """A drafted section's name for a button, with its icon."""
-    return f"{section.icon} {category(section.key).short}"
+def joined(gathered: str, more: str) -> str:
+    """What the person sent so far and what they send now; a text that a messenger cut is one again."""
+    gathered, more = gathered.rstrip(), more.strip()
+    if not gathered:
+        return more
+    whole = gathered[-1] in '.!?…:;"”»)。！？' or len(gathered) < 500
+    return f"{gathered}\n\n{more}" if whole else f"{gathered} {more}"

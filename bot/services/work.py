@@ -220,6 +220,15 @@ class Job(Work):
         self._steps[step] = made
         return made
 
+    async def tell(self) -> None:
+        """Send what was collected so far, before the job ends: for progress. Raises Fenced when it was taken over.
+
+        A crash repeats it with the next try, so it is for messages that may be repeated, such as edits in place.
+        """
+        async with self._database.as_service().transaction() as transaction:
+            await store.post(transaction, head=self.head, fence=self._fence, messages=self._messages)
+        self._messages.clear()
+
     async def still_wanted(self) -> bool:
         """Whether the person is still here: False once they have erased everything."""
         async with self.transaction() as transaction:

@@ -185,7 +185,7 @@ async def test_a_supabase_database_in_use_keeps_its_rows_and_gains_ours(server: 
 
     for table, rows in before.items():
         after = await _rows(owner, table)
-        changed = {"is_active", "version_number"}
+        changed = {"is_active", "version_number", "parent_id"}
         assert [_without(row, changed) for row in after] == [_without(row, changed) for row in rows], table
     assert await _value(owner, _USERS_SECURITY) == users_before
     assert [row["is_active"] for row in await _rows(owner, "user_profiles")] == [True, True]
@@ -339,6 +339,7 @@ ADDED = {
     "user_profiles": {
         "column has_children boolean",
         "column number_of_children integer",
+        "CHECK ((NOT (is_active AND is_draft)))",
         OWNER,
         "UNIQUE (user_id, version_number)",
         "UNIQUE INDEX user_profiles_one_active USING btree (user_id) WHERE is_active",
@@ -347,6 +348,10 @@ ADDED = {
     "vision_versions": {
         OWNER,
         "column is_active boolean not null default false",
+        "column parent_id uuid",
+        "UNIQUE (user_id, id)",
+        "FOREIGN KEY (user_id, parent_id) REFERENCES vision_versions(user_id, id) ON DELETE SET NULL (parent_id)",
+        "INDEX vision_versions_parent_id USING btree (parent_id)",
         "CHECK (((NOT is_active) OR (status = 'complete'::text)))",
         "UNIQUE (user_id, version_number)",
         "UNIQUE INDEX vision_versions_one_active USING btree (user_id) WHERE is_active",

@@ -10,7 +10,9 @@ VivaError                 anything VIVA can explain; `str(error)` is shown to th
 └── ModelError            a call to the model ended without a usable answer
     ├── OutOfTokens       refused before the call: the balance is too short
     ├── ModelUnavailable  the provider cannot answer now; worth another try later
+    │   └── ProviderClosed  it does not let VIVA in (key, account): no use until somebody has looked after it
     ├── ModelRefused      the provider will not answer this request
+    │   └── ContextTooLong  it is longer than the model can read; a shorter one may go through
     └── NoModel           no model is configured for this kind of work
 SettingsError             wrong configuration; names the variable; never reaches a person
 """
@@ -67,8 +69,16 @@ class ModelUnavailable(ModelError):
         self.retry_after = retry_after
 
 
+class ProviderClosed(ModelUnavailable):
+    """The provider does not let VIVA in: its key or its account there has to be looked after by who runs VIVA."""
+
+
 class ModelRefused(ModelError):
     """The provider will not answer this request; the same request will not go through later."""
+
+
+class ContextTooLong(ModelRefused):
+    """The request is longer than the model can read; a shorter one may go through."""
 
 
 class NoModel(ModelError):

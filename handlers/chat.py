@@ -15,7 +15,7 @@ from bot.ai import tokens
 from bot.ai.meter import Action
 from bot.ai.model import Reply
 from bot.config import Settings
-from bot.errors import ModelRefused, ModelUnavailable, NoModel, NotFound, NotNow, OutOfTokens
+from bot.errors import ContextTooLong, ModelRefused, ModelUnavailable, NoModel, NotFound, NotNow, OutOfTokens
 from bot.services import chat, wallet
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
@@ -36,6 +36,9 @@ MOST_OUTPUT = 700
 
 LEAST_OUTPUT = 120
 """Tokens below which an answer would not be worth beginning."""
+
+LEAST_CONTEXT = 1_000
+"""Tokens of context below which an answer would know nothing of the person."""
 
 STEP = "answer"
 
@@ -113,6 +116,24 @@ async def on_answer(
     _start(work, asked.id, attempt=callback_data.attempt)
 
 
+@router.edited_message(F.text)
+async def on_edited(message: Message, user: Account, db: Transaction, work: Work) -> None:
+    """Take new words for a message that is not answered yet; say kindly what becomes of any other change."""
+    asked = await conversations.turn_of_message(db, message.message_id)
+    text = message.text or ""
+    if asked is None:
+        show(work, Screen(text=HOUSE("edited"), rows=[[home.back()]]))
+    elif await conversations.is_answered(db, asked):
+        show(work, Screen(text=WORDS("edited_late"), rows=[[home.back()]]))
+    else:
+        size = tokens.count(chat.words(text, asked.context.get("replying_to")))
+        await conversations.reword(db, asked.id, message=text, more={"tokens": size})
+        await care.speak_up(
+            work, db, user, text, go_on=AnswerTap(message=asked.id, attempt=0), go_on_label=WORDS("talk_anyway")
+        )
+        show(work, Screen(text=WORDS("edited_taken")))
+
+
 def _start(work: Work, message_id: uuid.UUID, *, attempt: int) -> None:
     payload = {"message": str(message_id), "attempt": attempt}
     work.start("chat.answer", payload, lane="talk", key=f"{message_id}:{attempt}")
@@ -144,25 +165,38 @@ async def answer(job: Job, doors: Doors) -> None:
                 _not_begun(job, WORDS("stopped_early" if job.stopped else "withdrawn"))
             return
         await job.show_draft("")  # Telegram shows that VIVA is thinking, with a Stop button, before the first word
-    reply = await job.call(
-        STEP,
-        Reply,
-        lambda ticket: doors.model.chat(
-            ticket,
-            action=Action.CHAT_CONVERSATION,
-            messages=chat.pack(known, earlier=earlier, asked=asked, budget=doors.context_tokens),
-            most_output=MOST_OUTPUT,
-            least_output=LEAST_OUTPUT,
-            on_text=lambda text: _show_so_far(job, text),
-            stop=job.stop,
-        ),
-    )
+    budget = doors.context_tokens
+    while True:
+        try:
+            reply = await _ask(job, doors, chat.pack(known, earlier=earlier, asked=asked, budget=budget))
+            break
+        except ContextTooLong:
+            # The model can read less than the settings say; what is nearest stays.
+            budget //= 2
+            if budget < LEAST_CONTEXT:
+                raise
     async with job.finish() as db:
         usage = await conversations.usage_of(db, work_id=job.head.id, step=STEP)
         context = _context_of_answer(asked, reply, usage)
         await conversations.add(db, role="assistant", message=reply.text, context=context)
         show(job, _reply_screen(reply))
         await balance.warn_if_low(job, db)
+
+
+async def _ask(job: Job, doors: Doors, messages: list[dict[str, str]]) -> Reply:
+    return await job.call(
+        STEP,
+        Reply,
+        lambda ticket: doors.model.chat(
+            ticket,
+            action=Action.CHAT_CONVERSATION,
+            messages=messages,
+            most_output=MOST_OUTPUT,
+            least_output=LEAST_OUTPUT,
+            on_text=lambda text: _show_so_far(job, text),
+            stop=job.stop,
+        ),
+    )
 
 
 async def _known(db: Transaction, account: Account) -> chat.Known:

@@ -11,6 +11,7 @@ from aiogram.filters.callback_data import CallbackData
 from aiogram.types import CallbackQuery, ChatMemberUpdated, Message
 from aiogram.utils.formatting import Text
 
+from bot.errors import ProviderClosed
 from bot.services.work import Work
 from handlers import care, help, home
 from handlers.screen import Screen, button, say, show
@@ -72,6 +73,13 @@ async def on_unsupported(
     show(work, Screen(text=WORDS("unsupported"), rows=[[home.back()]]))
 
 
+@router.edited_message()
+async def on_edited(message: Message, work: Work) -> None:
+    """Say that a change of anything but words is not taken in; a moving place changes by itself, and is let be."""
+    if message.location is None:
+        show(work, Screen(text=WORDS("edited"), rows=[[home.back()]]))
+
+
 def sorry(work: Work) -> None:
     """Say that something could not be worked, after the last try."""
     show(work, Screen(text=WORDS("sorry"), rows=[[home.back()]]))
@@ -80,9 +88,12 @@ def sorry(work: Work) -> None:
 def alarm(admins: Iterable[int], work: Work, error: str) -> None:
     """Tell the admins, by number and kind only, that work was given up; at most once an hour for each kind."""
     hour = datetime.now(UTC).strftime("%Y-%m-%dT%H")
-    text = WORDS("parked_alarm", number=work.head.id, name=work.head.name, error=error)
+    if error == ProviderClosed.__name__:
+        text, kind = WORDS("closed_alarm"), "provider"
+    else:
+        text, kind = WORDS("parked_alarm", number=work.head.id, name=work.head.name, error=error), work.head.name
     for admin in sorted(admins):
-        key = f"alarm:{work.head.kind}:{work.head.name}:{hour}:{admin}"
+        key = f"alarm:{kind}:{hour}:{admin}"
         work.send("sendMessage", {"text": text}, chat_id=admin, key=key)
 
 

@@ -26,6 +26,11 @@ async def on_message(message: Message) -> None:
     """Leave people's talk alone."""
 
 
+@router.edited_message(elsewhere)
+async def on_edited(message: Message) -> None:
+    """Leave people's talk alone, however they change it."""
+
+
 @router.my_chat_member(elsewhere)
 async def on_membership(event: ChatMemberUpdated, work: Work, bot_name: str) -> None:
     """Say on arrival that VIVA talks in private."""

@@ -46,6 +46,27 @@ async def mark(transaction: Transaction, turn_id: uuid.UUID, more: dict[str, Any
     await transaction.execute("update ai_conversations set context = context || $2::jsonb where id = $1", turn_id, more)
 
 
+async def turn_of_message(transaction: Transaction, message_id: int) -> Turn | None:
+    """What a person said in the message of this number, if it is among the latest hundred."""
+    return await transaction.one(
+        Turn,
+        f"""
+        select {COLUMNS}
+          from (select {COLUMNS} from ai_conversations where role = 'user'
+                 order by created_at desc, id desc limit 100) latest
+         where context ->> 'telegram_message_id' = $1
+        """,
+        str(message_id),
+    )
+
+
+async def reword(transaction: Transaction, turn_id: uuid.UUID, *, message: str, more: dict[str, Any]) -> None:
+    """Put other words in the place of what was said, and add keys to its context."""
+    await transaction.execute(
+        "update ai_conversations set message = $2, context = context || $3::jsonb where id = $1", turn_id, message, more
+    )
+
+
 async def turn(transaction: Transaction, turn_id: uuid.UUID) -> Turn | None:
     """What was said under this id, if it is the person's own row."""
     return await transaction.one(Turn, f"select {COLUMNS} from ai_conversations where id = $1", turn_id)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from storage.database import Transaction
 
 
-async def prune_work(transaction: Transaction, *, days: int, limit: int) -> int:
-    """Remove up to `limit` pieces of work that ended well more than `days` days ago; how many were removed."""
+async def prune_work(transaction: Transaction, *, state: Literal["done", "parked"], days: int, limit: int) -> int:
+    """Remove up to `limit` pieces of work that ended so more than `days` days ago; how many were removed."""
     return await transaction.execute(
-        """
+        f"""
         delete from viva.work where id in (
           select id from viva.work
-           where state = 'done' and finished_at < now() - $1 * interval '1 day'
+           where state = '{state}' and finished_at < now() - $1 * interval '1 day'
            order by finished_at limit $2 for update skip locked)
         """,
         days,
@@ -19,13 +21,15 @@ async def prune_work(transaction: Transaction, *, days: int, limit: int) -> int:
     )
 
 
-async def prune_outbox(transaction: Transaction, *, days: int, limit: int) -> int:
-    """Remove up to `limit` marks of messages that were sent more than `days` days ago; how many were removed."""
+async def prune_outbox(
+    transaction: Transaction, *, state: Literal["sent", "failed", "unknown"], days: int, limit: int
+) -> int:
+    """Remove up to `limit` marks of messages that ended so more than `days` days ago; how many were removed."""
     return await transaction.execute(
-        """
+        f"""
         delete from viva.outbox where id in (
           select id from viva.outbox
-           where state = 'sent' and sent_at < now() - $1 * interval '1 day'
+           where state = '{state}' and sent_at < now() - $1 * interval '1 day'
            order by sent_at limit $2 for update skip locked)
         """,
         days,

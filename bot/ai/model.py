@@ -26,6 +26,9 @@ from bot.ai.stream import Stream
 from bot.errors import ModelRefused, ModelUnavailable
 from storage import database
 
+CUT = ("length", "content_filter")
+"""How a provider says that an answer is not whole: by the cap, or by its own censor."""
+
 Result = TypeVar("Result")
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -116,7 +119,7 @@ class Model(Sound, Pictures, Embeddings):
         reply = Reply(
             text=text.strip(),
             model=self.models.chat,
-            ended="stopped" if stream.stopped else "cut" if problem or stream.finish == "length" else "complete",
+            ended="stopped" if stream.stopped else "cut" if problem or stream.finish in CUT else "complete",
             input_tokens=input_tokens,
             output_tokens=output_tokens,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,12 @@ from pydantic import BaseModel
 
 from bot.ai import prices
 from bot.ai.meter import Meter
-from bot.errors import ModelRefused, ModelUnavailable, NoModel
+from bot.errors import ContextTooLong, ModelRefused, ModelUnavailable, NoModel, ProviderClosed
+
+log = logging.getLogger(__name__)
+
+READ_SECONDS = 90.0
+"""How long a provider may be silent in the middle of an answer before the call counts as failed."""
 
 FAULTS = (openai.OpenAIError, httpx2.HTTPError, ValueError)
 """What a provider's fault looks like: the SDK lets transport and decoding errors through while a stream is read."""
@@ -56,7 +62,7 @@ class Provider:
             api_key=api_key,
             base_url=base_url,
             max_retries=0,
-            timeout=openai.Timeout(connect=10, read=90, write=60, pool=30),
+            timeout=openai.Timeout(connect=10, read=READ_SECONDS, write=60, pool=30),
         )
 
     async def close(self) -> None:
@@ -100,10 +106,14 @@ def describe(error: Exception) -> str:
 def translate(error: Exception) -> Exception:
     """The fault in the words of whoever waits for the answer."""
     if isinstance(error, openai.APIStatusError):
-        if error.code == "insufficient_quota":
-            return ModelRefused("The model's provider says that VIVA's account there is used up.")
+        if error.code == "insufficient_quota" or error.status_code in (401, 403):
+            # Another try would not help, and somebody has to look.
+            log.error("the provider does not let VIVA in: %s", describe(error))
+            return ProviderClosed("The model's provider does not let VIVA in just now.")
         if error.status_code in (408, 409, 429) or error.status_code >= 500:
             return ModelUnavailable("The model is busy just now.", retry_after=_retry_after(error))
+        if error.code == "context_length_exceeded" or error.status_code == 413:
+            return ContextTooLong("This is longer than the model can read.")
         return ModelRefused("The model would not answer this.")
     return ModelUnavailable("The model cannot be reached just now.")
 

@@ -59,6 +59,10 @@ class TelegramFrames:
         if chat_id not in self._drawing:
             self._drawing[chat_id] = asyncio.create_task(self._draw(chat_id))
 
+    def refused(self, chat_id: int) -> bool:
+        """Whether Telegram takes no drafts in this chat."""
+        return chat_id in self._refused
+
     async def settle(self, chat_id: int) -> None:
         """Show no more of what is pending in the chat: a message is about to follow."""
         self._latest.pop(chat_id, None)

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from bot.engine.intake import UPDATE_LANES
 from bot.engine.metrics import Metrics
 from bot.engine.process import Process
-from bot.errors import ModelUnavailable, VivaError
+from bot.errors import ModelUnavailable, ProviderClosed, VivaError
 from bot.services.doors import Doors
 from bot.services.upkeep import ServiceJob
 from bot.services.work import GIVE_UP_AFTER, Frames, Job, Work
@@ -255,7 +255,8 @@ class Lanes:
             raise
         except Exception as error:
             # What VIVA can explain is final, unless it is the passing kind; anything else gets another try.
-            final = isinstance(error, VivaError) and not isinstance(error, ModelUnavailable)
+            passing = isinstance(error, ModelUnavailable) and not isinstance(error, ProviderClosed)
+            final = isinstance(error, VivaError) and not passing
             if not final and not job.last_try:
                 await self._failed(job, claim, error)
                 return
@@ -267,6 +268,8 @@ class Lanes:
             job.forget_what_was_prepared()
             async with job.finish() as transaction:
                 await give_up(job, transaction, error)
+                if isinstance(error, ProviderClosed):
+                    self._alarm(job, type(error).__name__)
             self._metrics.count("viva_work_total", kind="job", outcome="gave up")
         finally:
             self._running_jobs.pop(head.id, None)

@@ -26,6 +26,9 @@ KEEP_WORK_DAYS = 7
 KEEP_SENT_DAYS = 30
 """For so long a message can still be changed by the name under which it was sent."""
 
+KEEP_BAD_DAYS = 90
+"""For so long given up work can be put back into line, and a message of unknown arrival be asked for again."""
+
 MOST_NAMED = 20
 
 ServiceJob = Callable[[Database, Work], Awaitable[None]]
@@ -71,11 +74,24 @@ async def check_ledger(settings: Settings, database: Database, work: Work) -> No
 
 
 async def prune(database: Database, work: Work) -> None:
-    """Remove work that ended well and marks of messages that were sent, once nobody needs them."""
-    removed = await _all(database, lambda db: upkeep.prune_work(db, days=KEEP_WORK_DAYS, limit=BATCH))
-    sent = await _all(database, lambda db: upkeep.prune_outbox(db, days=KEEP_SENT_DAYS, limit=BATCH))
-    if removed or sent:
-        log.info("pruned", extra={"work": removed, "sent": sent})
+    """Remove work that ended and marks of messages, once nobody needs them; what ended badly is kept longest."""
+    pruned = {
+        "done": await _all(database, lambda db: upkeep.prune_work(db, state="done", days=KEEP_WORK_DAYS, limit=BATCH)),
+        "parked": await _all(
+            database, lambda db: upkeep.prune_work(db, state="parked", days=KEEP_BAD_DAYS, limit=BATCH)
+        ),
+        "sent": await _all(
+            database, lambda db: upkeep.prune_outbox(db, state="sent", days=KEEP_SENT_DAYS, limit=BATCH)
+        ),
+        "failed": await _all(
+            database, lambda db: upkeep.prune_outbox(db, state="failed", days=KEEP_SENT_DAYS, limit=BATCH)
+        ),
+        "unknown": await _all(
+            database, lambda db: upkeep.prune_outbox(db, state="unknown", days=KEEP_BAD_DAYS, limit=BATCH)
+        ),
+    }
+    if any(pruned.values()):
+        log.info("pruned", extra=pruned)
 
 
 async def look_back(database: Database, work: Work) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, TypeVar
@@ -15,11 +16,17 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel
 
 from bot.ai.meter import Ticket
-from storage import people
+from storage import outbox, people
 from storage import work as store
 from storage.database import Database, Transaction
 
 Result = TypeVar("Result", bound=BaseModel)
+
+EDIT_SECONDS = 3.0
+"""How often a growing message is edited where Telegram takes no drafts: edits go through the outbox and its gates."""
+
+MOST_SHOWN = 2_000
+"""Letters of it: whatever they are, no more than a message may have."""
 
 GIVE_UP_AFTER = 5
 """How many tries a piece of work gets before it is parked and the person told."""
@@ -30,6 +37,9 @@ class Frames(Protocol):
 
     async def draft(self, chat_id: int, draft_id: int, text: str) -> None:
         """Show the text so far as a draft with a Stop button."""
+
+    def refused(self, chat_id: int) -> bool:
+        """Whether Telegram takes no drafts in this chat."""
 
     async def settle(self, chat_id: int) -> None:
         """Show nothing more of what is pending: a message is about to follow."""
@@ -165,6 +175,8 @@ class Job(Work):
         self._database = database
         self._frames = frames
         self._steps = steps
+        self._next_edit = 0.0
+        self._shown_by_edit = False
 
     @property
     def last_try(self) -> bool:
@@ -187,6 +199,8 @@ class Job(Work):
         """The last transaction of the job: its effects, messages and the end of the job in one commit."""
         if self.head.chat_id is not None:
             await self._frames.settle(self.head.chat_id)
+            if self._shown_by_edit or (self.head.attempts and self._frames.refused(self.head.chat_id)):
+                self.send("deleteMessage", {"message_id": {"sent_as": self._frame_key}})
         async with self._database.as_user(self.user_id).transaction() as transaction:
             yield transaction
             await self.commit(transaction)
@@ -239,8 +253,32 @@ class Job(Work):
         return step in self._steps
 
     async def show_draft(self, text: str) -> None:
-        """Show the text so far as it grows; at most about two frames a second, never the cause of a failure."""
-        await self._frames.draft(self.chat_id, self.head.id, text)
+        """Show the text so far as it grows; at most about two frames a second, never the cause of a failure.
+
+        Where Telegram takes no drafts, a message of its own grows by edits, and goes when the job ends.
+        """
+        if text and self._frames.refused(self.chat_id):
+            await self._show_by_edit(text)
+        else:
+            await self._frames.draft(self.chat_id, self.head.id, text)
+
+    async def _show_by_edit(self, text: str) -> None:
+        if time.monotonic() < self._next_edit:
+            return
+        self._next_edit = time.monotonic() + EDIT_SECONDS
+        shown: dict[str, Any] = {"text": f"{text[-MOST_SHOWN:]} …"}
+        # The first is sent once, also over a crash, and the others change it; those that are late are left out.
+        messages = [store.NewMessage(chat_id=self.chat_id, method="sendMessage", payload=shown, key=self._frame_key)]
+        if self._shown_by_edit:
+            changed = shown | {"message_id": {"sent_as": self._frame_key}}
+            messages = [store.NewMessage(chat_id=self.chat_id, method="editMessageText", payload=changed)]
+        async with self._database.as_service().transaction() as transaction:
+            await outbox.post(transaction, messages)
+        self._shown_by_edit = True
+
+    @property
+    def _frame_key(self) -> str:
+        return f"frame:{self.head.id}"
 
     async def show_action(self, action: str) -> None:
         """Show that VIVA is "typing", "record_voice", "upload_photo" ... for five seconds."""

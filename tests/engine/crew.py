@@ -28,6 +28,10 @@ class NoFrames:
     async def draft(self, chat_id: int, draft_id: int, text: str) -> None:
         """Show nothing."""
 
+    def refused(self, chat_id: int) -> bool:
+        """Nobody refuses what nobody sees."""
+        return False
+
     async def settle(self, chat_id: int) -> None:
         """Nothing is pending."""
 

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from bot.engine import lanes as engine
+from bot.engine.health import Health
+from bot.engine.metrics import Metrics
 from bot.errors import NotUnderstood
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
@@ -461,6 +463,40 @@ async def test_whoever_sends_a_thousand_messages_keeps_nobody_waiting(crew: Crew
     assert others[0]["last"] < 100
     await crew.rows("delete from viva.work where lane = 'chat:1' and id % 10 <> 0 and state = 'waiting'")
     await crew.done()
+
+
+async def test_a_burst_is_worked_off_oldest_first_with_no_more_in_hand_than_there_is_room_and_the_lag_is_logged(
+    crew: Crew, caplog: pytest.LogCaptureFixture
+) -> None:
+    for hundred in range(6):
+        await crew.give(*(update(hundred, lane=f"chat:{100 * hundred + number}") for number in range(100)))
+    await crew.rows("update viva.lanes set due_at = due_at - interval '10 seconds'")
+    health = Health(
+        crew.database,
+        intake=None,  # type: ignore[arg-type]
+        lanes=None,  # type: ignore[arg-type]
+        outbox=None,  # type: ignore[arg-type]
+        metrics=Metrics(),
+        polling=False,
+    )
+    with caplog.at_level("INFO", logger="bot.engine.health"):
+        await health.look()
+        most = 0
+
+        async def watch(_: Work) -> None:
+            nonlocal most
+            most = max(most, sum(worker.lanes.running[0] for worker in crew.workers))
+
+        crew.before = watch
+        await crew.hire()
+        await crew.done()
+        await health.look()
+    assert [record.message for record in caplog.records] == ["work lags behind", "work has caught up"]
+    assert caplog.records[0].updates == 600 and caplog.records[0].work_lag > 5  # type: ignore[attr-defined]
+    assert 0 < most <= engine.MOST_HANDLERS
+    order = [row["number"] for row in await crew.rows("select number from public.effects order by id")]
+    # Those in hand at the same moment may end in any order among themselves.
+    assert all(abs(place // 100 - hundred) <= 1 for place, hundred in enumerate(order))
 
 
 async def test_what_was_given_up_goes_back_into_line_when_asked(crew: Crew) -> None:

@@ -172,7 +172,8 @@ async def test_what_ended_long_ago_is_removed_and_what_did_not_end_well_is_kept(
             """
             insert into viva.work (lane, kind, name, key, state, finished_at)
               values ('old', 'job', 'old', 'young', 'done', now() - interval '6 days'),
-                     ('old', 'job', 'old', 'parked', 'parked', now() - interval '80 days')
+                     ('old', 'job', 'old', 'parked', 'parked', now() - interval '80 days'),
+                     ('old', 'job', 'old', 'parked long ago', 'parked', now() - interval '91 days')
             """
         )
         await db.execute(
@@ -180,7 +181,9 @@ async def test_what_ended_long_ago_is_removed_and_what_did_not_end_well_is_kept(
             insert into viva.outbox (chat_id, key, method, payload, state, sent_at)
               values (1, 'old sent', 'sendMessage', '{}', 'sent', now() - interval '31 days'),
                      (1, 'young sent', 'sendMessage', '{}', 'sent', now() - interval '29 days'),
-                     (1, 'old unknown', 'sendMessage', '{}', 'unknown', now() - interval '31 days')
+                     (1, 'old unknown', 'sendMessage', '{}', 'unknown', now() - interval '31 days'),
+                     (1, 'very old unknown', 'sendMessage', '{}', 'unknown', now() - interval '91 days'),
+                     (1, 'old failed sent', 'sendMessage', '{}', 'failed', now() - interval '31 days')
             """
         )
     assert viva.app is not None

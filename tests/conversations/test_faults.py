@@ -1,0 +1,177 @@
+"""When the model fails, in each of its ways: a sentence, a way to go on, the words kept, the charge by the rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot.ai import provider
+from bot.services import work
+from tests.world import Someone, Viva
+
+CHAT = "chat/completions"
+SAID = "I would like to write every morning."
+
+
+async def turns(viva: Viva, person: Someone) -> list[tuple[str, str]]:
+    """What was said, by whom."""
+    rows = await viva.rows(person, "select role, message from ai_conversations order by created_at, id")
+    return [(row["role"], row["message"]) for row in rows]
+
+
+async def charges(viva: Viva, person: Someone) -> list[tuple[bool, bool]]:
+    """Each call: whether it gave something, and whether it was charged."""
+    assert await viva.service_rows("select * from viva.ledger_differences()") == []
+    assert await viva.service_rows("select 1 from viva.holds where state = 'open'") == []
+    rows = await viva.rows(person, "select success, tokens_used from token_usage order by created_at")
+    return [(row["success"], row["tokens_used"] > 0) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("fault", "calls"),
+    [
+        pytest.param({"status": 429, "retry_after": 0.01}, 2, id="busy, and says for how long"),
+        pytest.param({"status": 429}, 2, id="busy"),
+        pytest.param({"status": 500}, 2, id="a fault of the provider"),
+        pytest.param({"status": 400, "code": "context_length_exceeded"}, 2, id="more than the model can read"),
+        pytest.param({"malformed": True}, 2, id="what is no JSON"),
+        pytest.param({"cut_after": 0}, 2, id="a stream that breaks before its first word"),
+    ],
+)
+async def test_what_may_pass_is_tried_again_unseen(viva: Viva, fault: dict[str, Any], calls: int) -> None:
+    ada = await viva.onboarded()
+    viva.model.script(CHAT, **fault)
+    before = len(ada.screens)
+    await ada.send(SAID)
+    assert len(ada.screens) == before + 1 and len(viva.model.requests) == calls
+    assert [role for role, _ in await turns(viva, ada)] == ["user", "assistant"]
+    assert await charges(viva, ada) == [(False, False)] * (calls - 1) + [(True, True)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "charged"),
+    [
+        pytest.param({"status": 429, "code": "insufficient_quota"}, False, id="its account is used up"),
+        pytest.param({"status": 401}, False, id="its key has expired"),
+        pytest.param({"status": 403}, False, id="it is not allowed"),
+        pytest.param({"status": 400}, False, id="it refuses the request"),
+        pytest.param({"text": "", "finish_reason": "content_filter"}, True, id="its censor leaves no word"),
+    ],
+)
+async def test_what_will_not_pass_is_said_at_once_with_a_way_to_go_on(
+    viva: Viva, fault: dict[str, Any], charged: bool
+) -> None:
+    ada = await viva.onboarded()
+    viva.model.script(CHAT, **fault)
+    await ada.send(SAID)
+    assert len(viva.model.requests) == 1
+    assert "What you sent is kept" in ada.screen.text
+    assert await charges(viva, ada) == [(False, charged)]
+    await ada.tap("Try again")
+    assert [role for role, _ in await turns(viva, ada)] == ["user", "assistant"]
+    assert await charges(viva, ada) == [(False, charged), (True, True)]
+
+
+async def test_a_text_that_is_too_long_for_the_model_is_packed_smaller_and_still_holds_the_last_words(
+    viva: Viva,
+) -> None:
+    await viva.restart(viva_context_tokens=6_000)
+    ada = await viva.onboarded()
+    for number in range(4):
+        await ada.send(f"Thought {number}. " + "I keep coming back to the sea and the light there. " * 70)
+    viva.model.requests.clear()
+    viva.model.script(CHAT, status=400, code="context_length_exceeded", times=2)
+    await ada.send("What did I say last?")
+    sizes = [len(str(request.body)) for request in viva.model.requests]
+    assert len(sizes) == 3 and sizes[0] > sizes[1] > sizes[2]
+    last = viva.model.requests[-1].body
+    assert last is not None and last["messages"][-1]["content"] == "What did I say last?"
+
+
+async def test_a_stream_that_falls_silent_keeps_what_came_and_says_so(
+    viva: Viva, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider, "READ_SECONDS", 0.5)
+    await viva.restart()
+    ada = await viva.onboarded()
+    viva.model.hold(after=4)
+    await ada.send(SAID)
+    viva.model.release()
+    (_, said), (role, answer) = await turns(viva, ada)
+    assert (said, role) == (SAID, "assistant") and answer
+    assert "broke off" in ada.screen.text
+    assert await charges(viva, ada) == [(False, True)]
+
+
+async def test_an_answer_that_the_censor_cuts_is_shown_as_cut(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    viva.model.script(CHAT, text="That is a good", finish_reason="content_filter")
+    await ada.send(SAID)
+    assert "That is a good" in ada.screen.text and "broke off" in ada.screen.text
+
+
+async def test_of_a_key_that_expired_the_admins_hear_once(viva: Viva) -> None:
+    ada, boss = await viva.onboarded(), await viva.onboarded("Boss")
+    await viva.restart(viva_admin_ids=frozenset([boss.id]))
+    viva.model.script(CHAT, status=401, times=2)
+    await ada.send(SAID)
+    await ada.send("And another thought.")
+    assert len([text for text in boss.messages if "does not let VIVA in" in text]) == 1
+
+
+# ------------------------------------------------------------------------------------------ no drafts
+
+
+async def test_where_telegram_takes_no_drafts_the_answer_grows_by_edits_and_then_stands_whole(
+    viva: Viva, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "EDIT_SECONDS", 0.0)
+    ada = await viva.onboarded()
+    viva.telegram.fail_next("sendMessageDraft", 400, "Bad Request: TEXTDRAFT_PEER_INVALID", times=1_000)
+    await ada.send(SAID)
+    await ada.wait(lambda: viva.app is not None and viva.app._frames.refused(ada.id))
+    before = len(ada.messages)
+    viva.model.hold(after=4)
+    await ada.send_without_waiting("And every evening.")
+    await viva.model.held()
+    await ada.wait(lambda: any(text.endswith("\N{HORIZONTAL ELLIPSIS}") for text in ada.messages[before:]))
+    viva.model.release()
+    await viva.quiet()
+    assert ada.messages[before:] == [(await turns(viva, ada))[-1][1]]
+
+
+# ------------------------------------------------------------------------------------ second thoughts
+
+
+async def test_words_changed_before_they_are_answered_are_answered_as_changed(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    viva.model.hold(after=0)
+    await ada.send_without_waiting("The first thought.")
+    await viva.model.held()
+    await ada.send_without_waiting("I want to learn to swin.")
+    await ada.wait(lambda: viva.telegram.messages(ada.account)[-1].get("text") == "I want to learn to swin.")
+    message = viva.telegram.messages(ada.account)[-1]
+    await viva.telegram.edit_text(ada.account, message["message_id"], "I want to learn to swim.")
+    await ada.wait(lambda: any("taken your change in" in text for text in ada.messages))
+    viva.model.release()
+    await viva.quiet()
+    assert [text for role, text in await turns(viva, ada) if role == "user"] == [
+        "The first thought.",
+        "I want to learn to swim.",
+    ]
+    last = viva.model.requests[-1].body
+    assert last is not None and last["messages"][-1]["content"] == "I want to learn to swim."
+
+
+async def test_a_change_that_comes_too_late_or_elsewhere_is_met_kindly_and_changes_nothing(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await ada.send("I want to learn to swim.")
+    mine = [one for one in viva.telegram.messages(ada.account) if not one["from"]["is_bot"]]
+    await viva.telegram.edit_text(ada.account, mine[-1]["message_id"], "I want to learn to fly.")
+    await viva.quiet()
+    assert "my answer is to the words before" in ada.screen.text and ada.screen.buttons
+    await viva.telegram.edit_text(ada.account, mine[0]["message_id"], "/start over")
+    await viva.quiet()
+    assert "I keep it as it first came" in ada.screen.text
+    assert [text for role, text in await turns(viva, ada) if role == "user"] == ["I want to learn to swim."]

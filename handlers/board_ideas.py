@@ -124,6 +124,7 @@ async def _open(db: Transaction, area: Category, user: Account, settings: Settin
         low=size + LEAST_OUTPUT // 2,
         # The second try, where the first gives something that cannot hang there.
         high=2 * (size + MOST_OUTPUT),
+        like=(Action.VISION_GENERATION, "ideas"),
         go_on=IdeasTap(step="yes", area=area.key),
         back=back(),
     )

@@ -189,6 +189,7 @@ async def _ask(
         what=WORDS("what"),
         low=low,
         high=high,
+        like=(Action.INSIGHT_GENERATION, "read"),
         go_on=InsightsTap(assessment=result.id.hex, step="read"),
         back=_to_result(result),
     )

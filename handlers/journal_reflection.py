@@ -106,6 +106,7 @@ async def on_price(tap: CallbackQuery, user: Account, db: Transaction, work: Wor
         what=WORDS("weekly_price"),
         low=-(-(rules + LEAST_OUTPUT) // 100) * 100,
         high=-(-(rules + MATERIAL + MOST_OUTPUT) // 100) * 100,
+        like=(Action.JOURNAL_REFLECTION, "reflection"),
         go_on=WeeklyTap(on=True),
         back=[button(WORDS("weekly_not"), JournalTap(step="weekly")), to_list()],
     )

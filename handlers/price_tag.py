@@ -8,6 +8,7 @@ from aiogram.filters.callback_data import CallbackData
 from aiogram.types import InlineKeyboardButton
 from aiogram.utils.formatting import Bold, Text
 
+from bot.ai.meter import Action
 from bot.config import Settings
 from bot.services import wallet
 from bot.services.work import Work
@@ -31,16 +32,25 @@ async def screen(
     high: int,
     go_on: CallbackData,
     back: Sequence[InlineKeyboardButton],
+    like: tuple[Action, str] | None = None,
 ) -> Screen:
     """What an action takes, from `low` to `high` tokens, and what the person has; `go_on` is the tap that begins it.
 
-    Where not even `low` is there, it says what is missing and when more comes, and there is no way to begin.
+    `like` is the kind of its calls and how the name of their step begins: then what it really took the person the last
+    times is said as well. Where not even `low` is there, it says what is missing and when more comes, and there is no
+    way to begin.
     """
     purse = await meter.wallet(db)
     assert purse is not None
     free = purse.balance - purse.held
     range_ = WORDS("price_exact" if low == high else "price_range", low=wallet.tokens(low), high=wallet.tokens(high))
-    parts: list[object] = [Bold(what), "\n\n", range_, "\n", WORDS("price_have", have=wallet.tokens(free))]
+    parts: list[object] = [Bold(what), "\n\n", range_]
+    past = await usage.past(db, like[0], step=like[1]) if like is not None and low != high else None
+    if past is not None:
+        key = "price_past" if past.low != past.high else "price_past_exact"
+        figures = {"low": wallet.tokens(past.low), "high": wallet.tokens(past.high)}
+        parts += ["\n", WORDS(key, times=past.times, **figures)]
+    parts += ["\n", WORDS("price_have", have=wallet.tokens(free))]
     if free < low:
         parts += ["\n\n", WORDS("price_short", missing=wallet.tokens(low - free))]
         parts += await balance.outlook(db, user, settings, free=free)

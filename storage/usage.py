@@ -85,3 +85,35 @@ async def of_work(transaction: Transaction, work_id: int) -> Spent:
     )
     assert spent is not None
     return spent
+
+
+class Past(BaseModel):
+    """What the latest pieces of work of a kind took: `low` to `high` tokens, the odd one at either end left out."""
+
+    times: int
+    low: int
+    high: int
+
+
+async def past(transaction: Transaction, action_type: str, *, step: str) -> Past | None:
+    """What the person's latest ten pieces of work took that made calls of this kind in a step whose name begins so.
+
+    None where there were fewer than two.
+    """
+    return await transaction.one(
+        Past,
+        """
+        select count(*) as times,
+               percentile_disc(0.1) within group (order by tokens) as low,
+               percentile_disc(0.9) within group (order by tokens) as high
+          from (select sum(u.tokens_used) as tokens
+                  from viva.holds h join token_usage u on u.id = h.usage_id
+                 where h.action_type = $1 and h.work_id is not null
+                 group by h.work_id
+                having bool_or(u.success) and bool_or(starts_with(h.step, $2))
+                 order by max(u.created_at) desc limit 10) as latest
+        having count(*) >= 2
+        """,
+        action_type,
+        step,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from handlers.journal import JournalTap
 from storage import grants
 from tests.world import Someone, Viva
 
@@ -257,3 +258,29 @@ async def test_monthly_tokens_are_told_to_who_was_low_and_to_nobody_else(viva: V
     assert sum("this month's 30,000 tokens are here" in text for text in ada.messages) == 1
     assert len(ben.messages) == before
     assert await viva.service_rows("select * from viva.ledger_differences()") == []
+
+
+async def test_a_price_tag_says_what_it_really_took_the_last_times(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await ada.send("/home")
+    screen = await ada.tap_data(JournalTap(step="weekly_price").pack())
+    assert "This takes about" in screen.text and "The last" not in screen.text
+    user_id = await ada.user_id()
+    async with viva.database.as_service().transaction() as db:
+        for work, step, tokens in ((901, "reflection", 3_000), (902, "reflection", 4_100), (903, "suggestion", 90)):
+            await db.execute(
+                """
+                with held as (
+                  select gen_random_uuid() as id
+                )
+                select viva.hold(held.id, $1, $2, $3, 'journal_reflection', 'gpt-4.1-mini', $4, 1),
+                       viva.settle(held.id, $4, $4::integer, 0, 0.01, true, null, '{}')
+                  from held
+                """,
+                user_id,
+                work,
+                step,
+                tokens,
+            )
+    screen = await ada.tap_data(JournalTap(step="weekly_price").pack())
+    assert "The last 2 times it took you 3,000 to 4,100." in screen.text

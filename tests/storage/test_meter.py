@@ -495,6 +495,35 @@ async def test_the_ledger_check_finds_what_is_wrong(database: Database, database
     assert {"balance = sum(ledger)", "used = sum(charges)", "used = sum(token_usage)", "profile remaining"} <= found
 
 
+async def test_the_ledger_check_looks_at_every_version_of_a_profile(
+    database: Database, database_urls: DatabaseUrls
+) -> None:
+    ada = await arrive(database, tokens=1000)
+    async with database.as_user(ada).transaction() as transaction:
+        await transaction.execute("update user_profiles set is_active = false where is_active")
+        await transaction.execute("insert into user_profiles (version_number, is_active) values (2, true)")
+    assert await differences(database) == []
+    connection = await asyncpg.connect(database_urls.admin)
+    for change, broken in (
+        ("vibe_assistant_tokens_remaining = 7 where not is_active", "no balance on an old profile version"),
+        ("vibe_assistant_tokens_used = 7 where not is_active", "nothing used on an old profile version"),
+        ("vibe_assistant_total_cost = 7 where not is_active", "no cost on an old profile version"),
+        ("token_rollover_cycles = 7 where is_active", "profile rollover cycles"),
+        ("token_last_drip_date = now() where is_active", "profile last drip"),
+        ("auto_topup_enabled = true where not is_active", "profile auto top-up"),
+        ("auto_topup_pack_id = 'small' where is_active", "profile auto top-up"),
+    ):
+        await connection.execute("begin")
+        await connection.execute(f"update public.user_profiles set {change}")
+        found = await connection.fetch("select rule from viva.ledger_differences()")
+        assert [row["rule"] for row in found] == [broken]
+        await connection.execute("rollback")
+    await connection.execute("delete from public.user_profiles where is_active")
+    rules = {difference.rule for difference in await differences(database)}
+    assert "one active profile version" in rules
+    await connection.close()
+
+
 # ---------------------------------------------------------------------------- through the front door
 
 

@@ -16,7 +16,7 @@ from bot.ai.model import reach
 from bot.config import Settings
 from bot.errors import SettingsError, VivaError
 from bot.media import Media, MediaUnavailable
-from storage import meter
+from storage import meter, recall
 from storage.database import Database, DatabaseUnavailable
 
 
@@ -53,6 +53,7 @@ async def _database(settings: Settings) -> str:
     try:
         async with database.as_service().transaction() as transaction:
             version = await transaction.value("select current_setting('server_version')")
+            vectors = await recall.has_vectors(transaction)
             above = await transaction.value(
                 "select rolsuper or rolbypassrls from pg_catalog.pg_roles where rolname = session_user"
             )
@@ -60,7 +61,14 @@ async def _database(settings: Settings) -> str:
             raise _Wrong(
                 "DATABASE_URL logs in as a role above row-level security; use the role viva, which has no rights"
             )
-        return f"Postgres {version}, up to date"
+        if vectors:
+            return f"Postgres {version}, up to date"
+        if settings.viva_embedding_model is not None:
+            raise _Wrong(
+                "VIVA_EMBEDDING_MODEL is set, but this database has no pgvector, so it is found by its words alone; "
+                "have an administrator run `create extension vector;`, then `select viva.enable_vectors();`"
+            )
+        return f"Postgres {version}, up to date, without pgvector: memory goes by words alone"
     finally:
         await database.close()
 

@@ -21,6 +21,7 @@ from handlers import (
     book,
     cancel,
     chat,
+    conversations,
     fallback,
     groups,
     help,
@@ -32,6 +33,8 @@ from handlers import (
     journal_keep,
     journal_reflection,
     journal_suggest,
+    memory,
+    memory_reading,
     packs,
     privacy,
     profile,
@@ -92,6 +95,8 @@ ROUTERS: tuple[Router, ...] = (
     vision.router,  # after the other parts of the vision: it takes any step with a section that none of them knows
     journal.router,
     journal_keep.router,  # any picture and any recording
+    memory.router,
+    conversations.router,
     chat.router,  # any other words
     fallback.router,  # must be last
 )
@@ -121,6 +126,8 @@ JOBS: Mapping[
     **journal_keep.JOBS,
     **journal_reflection.JOBS,
     **journal_suggest.JOBS,
+    **memory_reading.JOBS,
+    **conversations.JOBS,
     **chat.JOBS,
 }
 """Every job by name: what runs it, and what is said when it gives up."""

@@ -16,15 +16,19 @@ from bot.ai.meter import Action
 from bot.ai.model import Reply
 from bot.config import Settings
 from bot.errors import ContextTooLong, ModelRefused, ModelUnavailable, NoModel, NotFound, NotNow, OutOfTokens
-from bot.services import chat, wallet
+from bot.services import chat, recall, wallet
+from bot.services import conversations as threads
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
-from handlers import balance, care, home, start
-from handlers.screen import Screen, button, show
+from handlers import balance, care, conversations, home, memory_reading, start
+from handlers.screen import Rows, Screen, button, show
 from prompts import chat as prompts
 from prompts import replies
-from storage import assessment, conversations, people, profile
-from storage.conversations import Turn
+from prompts.categories import CATEGORIES
+from storage import assessment, people, profile
+from storage import conversations as store
+from storage import memory as memories
+from storage.conversations import Conversation, Turn
 from storage.database import Transaction
 from storage.people import Account
 
@@ -65,7 +69,7 @@ async def on_words(message: Message, user: Account, db: Transaction, work: Work,
     go_on = AnswerTap(message=asked.id, attempt=0)
     sign = await care.speak_up(work, db, user, asked.message, go_on=go_on, go_on_label=WORDS("talk_anyway"))
     if sign is not None:
-        await conversations.mark(db, asked.id, {"care": {"danger": sign.danger, "level": sign.level}})
+        await store.mark(db, asked.id, {"care": {"danger": sign.danger, "level": sign.level}})
         if sign.level == "immediate":
             return
     if user.consented_at is None:
@@ -78,14 +82,21 @@ async def on_words(message: Message, user: Account, db: Transaction, work: Work,
 async def _keep(message: Message, db: Transaction) -> Turn:
     """The words as they are now kept, in the conversation they belong to."""
     text = message.text or ""
-    latest = await conversations.newest(db)
-    context = chat.context(conversation=chat.conversation_id(latest, now=datetime.now(UTC)))
+    opened = await store.opened(db)
+    thread = chat.conversation_id(await store.newest(db), now=datetime.now(UTC), opened=opened)
+    talk = await store.note_turn(db, thread, title=threads.title(text))
+    context = chat.context(conversation=talk.id, phase=talk.phase, category_key=talk.category)
     context["telegram_message_id"] = message.message_id
     replying_to = _replied_to(message)
     if replying_to is not None:
         context["replying_to"] = replying_to
     context["tokens"] = tokens.count(chat.words(text, replying_to))
-    return await conversations.add(db, role="user", message=text, context=context)
+    kept = await store.add(db, role="user", message=text, context=context)
+    if talk.category is not None:
+        said = await store.said_in_phase(db, talk.id, talk.phase)
+        if (following := threads.moves_to(talk, said=said)) is not None:
+            await store.move(db, talk.id, to=following)
+    return kept
 
 
 def _replied_to(message: Message) -> dict[str, str] | None:
@@ -103,10 +114,10 @@ async def on_answer(
     tap: CallbackQuery, callback_data: AnswerTap, user: Account, db: Transaction, work: Work, settings: Settings
 ) -> None:
     """Let VIVA answer a message that is kept, once."""
-    asked = await conversations.turn(db, callback_data.message)
+    asked = await store.turn(db, callback_data.message)
     if asked is None or asked.role != "user":
         raise NotFound(WORDS("gone"))
-    if await conversations.is_answered(db, asked):
+    if await store.is_answered(db, asked):
         raise NotNow(WORDS("answered"))
     if user.consented_at is None:
         show(work, start.consent_screen(settings))
@@ -119,15 +130,15 @@ async def on_answer(
 @router.edited_message(F.text)
 async def on_edited(message: Message, user: Account, db: Transaction, work: Work) -> None:
     """Take new words for a message that is not answered yet; say kindly what becomes of any other change."""
-    asked = await conversations.turn_of_message(db, message.message_id)
+    asked = await store.turn_of_message(db, message.message_id)
     text = message.text or ""
     if asked is None:
         show(work, Screen(text=HOUSE("edited"), rows=[[home.back()]]))
-    elif await conversations.is_answered(db, asked):
+    elif await store.is_answered(db, asked):
         show(work, Screen(text=WORDS("edited_late"), rows=[[home.back()]]))
     else:
         size = tokens.count(chat.words(text, asked.context.get("replying_to")))
-        await conversations.reword(db, asked.id, message=text, more={"tokens": size})
+        await store.reword(db, asked.id, message=text, more={"tokens": size})
         await care.speak_up(
             work, db, user, text, go_on=AnswerTap(message=asked.id, attempt=0), go_on_label=WORDS("talk_anyway")
         )
@@ -150,10 +161,17 @@ async def answer(job: Job, doors: Doors) -> None:
     """Answer one kept message: streamed as it is written, kept with the commit that sends it."""
     async with job.transaction() as db:
         account = await people.account(db)
-        asked = await conversations.turn(db, uuid.UUID(job.payload["message"]))
-        if account is not None and asked is not None and not await conversations.is_answered(db, asked):
+        asked = await store.turn(db, uuid.UUID(job.payload["message"]))
+        if account is not None and asked is not None and not await store.is_answered(db, asked):
             known = await _known(db, account)
-            earlier = await conversations.before(db, asked, limit=doors.context_tokens // chat.USUAL_TURN)
+            talk = await _talk_of(db, asked)
+            earlier = await store.before(
+                db,
+                asked,
+                limit=doors.context_tokens // chat.USUAL_TURN,
+                conversation=talk.id if talk is not None and talk.opened_at is not None else None,
+            )
+            earlier = await _without_forgotten(db, earlier)
         else:
             asked = None
     if asked is None or account is None:
@@ -165,10 +183,24 @@ async def answer(job: Job, doors: Doors) -> None:
                 _not_begun(job, WORDS("stopped_early" if job.stopped else "withdrawn"))
             return
         await job.show_draft("")  # Telegram shows that VIVA is thinking, with a Stop button, before the first word
+    vector = await memory_reading.vector_of(job, doors, asked.message)
+    async with job.transaction() as db:
+        now = datetime.now(recall.zone(account.time_zone))
+        recollection = await recall.recollect(
+            db,
+            asked=asked,
+            shown=earlier,
+            now=now,
+            guide=_guide(asked),
+            vector=vector,
+            vectors_of=doors.model.models.embedding or "",
+        )
+    remembered = recollection.remembered
     budget = doors.context_tokens
     while True:
         try:
-            reply = await _ask(job, doors, chat.pack(known, earlier=earlier, asked=asked, budget=budget))
+            messages = chat.pack(known, earlier=earlier, asked=asked, budget=budget, remembered=remembered)
+            reply = await _ask(job, doors, messages)
             break
         except ContextTooLong:
             # The model can read less than the settings say; what is nearest stays.
@@ -176,11 +208,15 @@ async def answer(job: Job, doors: Doors) -> None:
             if budget < LEAST_CONTEXT:
                 raise
     async with job.finish() as db:
-        usage = await conversations.usage_of(db, work_id=job.head.id, step=STEP)
+        usage = await store.usage_of(db, work_id=job.head.id, step=STEP)
         context = _context_of_answer(asked, reply, usage)
-        await conversations.add(db, role="assistant", message=reply.text, context=context)
-        show(job, _reply_screen(reply))
+        await store.add(db, role="assistant", message=reply.text, context=context)
+        rows = conversations.opening_rows(recollection.worth_opening, zone=now.tzinfo)
+        if talk is not None:
+            rows += await conversations.draft_rows(db, talk.id)
+        show(job, _reply_screen(reply, rows))
         await balance.warn_if_low(job, db)
+        await memory_reading.read_if_due(job, db)
 
 
 async def _ask(job: Job, doors: Doors, messages: list[dict[str, str]]) -> Reply:
@@ -204,8 +240,33 @@ async def _known(db: Transaction, account: Account) -> chat.Known:
         profile=await profile.active(db),
         language_code=account.language_code,
         result=await assessment.result(db),
-        vision=await conversations.vision(db),
+        vision=await store.vision(db),
     )
+
+
+async def _talk_of(db: Transaction, asked: Turn) -> Conversation | None:
+    """The thread that a turn belongs to; None for a turn of another program."""
+    try:
+        return await store.conversation(db, uuid.UUID(str(asked.context["conversation_id"])))
+    except (KeyError, ValueError):
+        return None
+
+
+async def _without_forgotten(db: Transaction, turns: list[Turn]) -> list[Turn]:
+    """The turns without the words that VIVA was asked to forget."""
+    cleared = await memories.forgotten_in(db, {turn.id: turn.message for turn in turns})
+    return [
+        turn.model_copy(update={"message": cleared[turn.id], "context": turn.context | {"tokens": None}})
+        if turn.id in cleared
+        else turn
+        for turn in turns
+    ]
+
+
+def _guide(asked: Turn) -> str:
+    """Where the talk about an area of life stands, for the model; "" in a talk about anything."""
+    area = next((each.label for each in CATEGORIES if each.key == asked.context.get("category")), "")
+    return prompts.guide(str(asked.context.get("visionBuildPhase")), area)
 
 
 async def _show_so_far(job: Job, text: str) -> None:
@@ -227,13 +288,13 @@ def _context_of_answer(asked: Turn, reply: Reply, usage: uuid.UUID | None) -> di
     }
 
 
-def _reply_screen(reply: Reply) -> Screen:
+def _reply_screen(reply: Reply, rows: Rows) -> Screen:
     parts: list[Text] = [STYLES[style](part) for style, part in chat.spans(reply.text)]
     if reply.ended == "stopped":
         parts.append(Text("\n\n", Italic(WORDS("stopped_note"))))
     elif reply.ended == "cut":
         parts.append(Text("\n\n", Italic(WORDS("cut_note"))))
-    return Screen(text=Text(*parts))
+    return Screen(text=Text(*parts), rows=rows)
 
 
 def _not_begun(job: Job, text: str) -> None:

@@ -24,6 +24,8 @@ COMMANDS = (
     "board",
     "journal",
     "profile",
+    "talks",
+    "memory",
     "balance",
     "usage",
     "buy",

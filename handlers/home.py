@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiogram import F, Router
+from aiogram import Router
 from aiogram.filters.callback_data import CallbackData
 from aiogram.types import CallbackQuery, InlineKeyboardButton
 from aiogram.utils.formatting import Bold, Text
@@ -44,7 +44,7 @@ async def screen(user: Account, db: Transaction, *, met: bool = False) -> Screen
             [button(WORDS("assessment"), OpenTap(feature="assessment"), style=None if standing else "success")],
             [button(WORDS("vision"), OpenTap(feature="vision")), button(WORDS("board"), OpenTap(feature="board"))],
             [button(WORDS("journal"), OpenTap(feature="journal")), button(WORDS("talk"), OpenTap(feature="talk"))],
-            [button(WORDS("profile"), OpenTap(feature="profile"))],
+            [button(WORDS("profile"), OpenTap(feature="profile")), button(WORDS("memory"), OpenTap(feature="memory"))],
             [button(WORDS("balance"), OpenTap(feature="balance")), button(WORDS("help"), OpenTap(feature="help"))],
         ],
     )
@@ -89,15 +89,3 @@ async def on_home(tap: CallbackQuery, user: Account, db: Transaction, work: Work
     await people.wait_for(db, None)
     asked = user.consented_at is not None or await people.has_answered_consent(db)
     show(work, await screen(user, db) if asked else start.welcome_screen(settings), tap=tap)
-
-
-@router.callback_query(OpenTap.filter(F.feature == "talk"))
-async def on_talk(tap: CallbackQuery, user: Account, db: Transaction, work: Work, settings: Settings) -> None:
-    """Say that any words are welcome; without the yes to AI, ask for it."""
-    from handlers import start
-
-    await people.wait_for(db, None)
-    if user.consented_at is None:
-        show(work, start.consent_screen(settings), tap=tap)
-        return
-    show(work, Screen(text=WORDS("talk_hint"), rows=[[back()]]), tap=tap)

@@ -1,4 +1,4 @@
-"""What a person and VIVA said to each other: `ai_conversations`, both roles."""
+"""What a person and VIVA said to each other: `ai_conversations`, both roles, and the threads of it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,20 @@ class Turn(BaseModel):
     context: dict[str, Any]
     created_at: datetime
 
+
+class Conversation(BaseModel):
+    """A thread of talk; `opened_at` is set where the person began or opened it by hand."""
+
+    id: uuid.UUID
+    title: str
+    phase: Literal["contrast", "peak", "specific", "refinement", "master_assistant"]
+    category: str | None
+    opened_at: datetime | None
+    created_at: datetime
+    last_turn_at: datetime
+
+
+CONVERSATION = "id, title, phase, category, opened_at, created_at, last_turn_at"
 
 # Another program's context may be anything that JSON can say.
 COLUMNS = """id, role, message, created_at,
@@ -93,14 +107,20 @@ async def is_answered(transaction: Transaction, asked: Turn) -> bool:
     )
 
 
-async def before(transaction: Transaction, asked: Turn, *, limit: int) -> list[Turn]:
-    """The latest `limit` turns from before this one, oldest first, and the answers that came to them later."""
+async def before(
+    transaction: Transaction, asked: Turn, *, limit: int, conversation: uuid.UUID | None = None
+) -> list[Turn]:
+    """The latest `limit` turns from before this one, oldest first, and the answers that came to them later.
+
+    With `conversation` only those of this thread.
+    """
     return await transaction.many(
         Turn,
         f"""
         with earlier as (
           select {COLUMNS} from ai_conversations
-           where created_at < $1 order by created_at desc, id desc limit $2
+           where created_at < $1 and ($3::text is null or context ->> 'conversation_id' = $3)
+           order by created_at desc, id desc limit $2
         )
         select id, role, message, created_at, context from earlier
          union all
@@ -110,6 +130,122 @@ async def before(transaction: Transaction, asked: Turn, *, limit: int) -> list[T
          order by created_at, id
         """,
         asked.created_at,
+        limit,
+        str(conversation) if conversation else None,
+    )
+
+
+# ------------------------------------------------------------------------------------------ threads
+
+
+async def conversation(transaction: Transaction, conversation_id: uuid.UUID) -> Conversation | None:
+    """The thread, if it is the person's."""
+    return await transaction.one(
+        Conversation, f"select {CONVERSATION} from viva.conversations where id = $1", conversation_id
+    )
+
+
+async def opened(transaction: Transaction) -> Conversation | None:
+    """The thread that the person began or opened by hand last."""
+    return await transaction.one(
+        Conversation,
+        f"""
+        select {CONVERSATION} from viva.conversations
+         where opened_at is not null order by opened_at desc, id limit 1
+        """,
+    )
+
+
+async def latest(transaction: Transaction, *, limit: int, skip: int = 0) -> list[Conversation]:
+    """Threads in which something was said, the latest first."""
+    return await transaction.many(
+        Conversation,
+        f"""
+        select {CONVERSATION} from viva.conversations where title <> ''
+         order by last_turn_at desc, id limit $1 offset $2
+        """,
+        limit,
+        skip,
+    )
+
+
+async def begin(
+    transaction: Transaction,
+    *,
+    phase: Literal["contrast", "refinement", "master_assistant"],
+    category: str | None,
+) -> uuid.UUID:
+    """A new thread, open from now on. One that was begun and never used gives way to it."""
+    await transaction.execute("delete from viva.conversations where title = ''")
+    return await transaction.value(  # type: ignore[no-any-return]
+        """
+        insert into viva.conversations (id, title, phase, category, opened_at)
+        values (gen_random_uuid(), '', $1, $2, clock_timestamp()) returning id
+        """,
+        phase,
+        category,
+    )
+
+
+async def open_again(transaction: Transaction, conversation_id: uuid.UUID) -> None:
+    """Go on in this thread with the next words."""
+    await transaction.execute(
+        "update viva.conversations set opened_at = clock_timestamp() where id = $1", conversation_id
+    )
+
+
+async def rename(transaction: Transaction, conversation_id: uuid.UUID, title: str) -> None:
+    """Give the thread another title."""
+    await transaction.execute("update viva.conversations set title = $2 where id = $1", conversation_id, title)
+
+
+async def note_turn(transaction: Transaction, conversation_id: uuid.UUID, *, title: str) -> Conversation:
+    """The thread, once more words belong to it; it takes `title` where it has none."""
+    found = await transaction.one(
+        Conversation,
+        f"""
+        insert into viva.conversations (id, title) values ($1, $2)
+        on conflict (id) do update
+        set last_turn_at = now(), title = coalesce(nullif(viva.conversations.title, ''), excluded.title)
+        returning {CONVERSATION}
+        """,
+        conversation_id,
+        title,
+    )
+    assert found is not None
+    return found
+
+
+async def move(transaction: Transaction, conversation_id: uuid.UUID, *, to: Literal["peak", "specific"]) -> None:
+    """Let the thread go on in this phase."""
+    await transaction.execute("update viva.conversations set phase = $2 where id = $1", conversation_id, to)
+
+
+async def said_in_phase(transaction: Transaction, conversation_id: uuid.UUID, phase: str) -> int:
+    """How many turns of the person's the thread has in this phase."""
+    return int(
+        await transaction.value(
+            """
+            select count(*) from ai_conversations
+             where role = 'user' and context ->> 'conversation_id' = $1 and context ->> 'visionBuildPhase' = $2
+            """,
+            str(conversation_id),
+            phase,
+        )
+    )
+
+
+async def turns_of(transaction: Transaction, conversation_id: uuid.UUID, *, limit: int) -> list[Turn]:
+    """The latest turns of the thread, oldest first."""
+    return await transaction.many(
+        Turn,
+        f"""
+        select id, role, message, created_at, context from (
+          select {COLUMNS} from ai_conversations
+           where context ->> 'conversation_id' = $1 order by created_at desc, id desc limit $2
+        ) latest order by created_at, id
+        """,
+        str(conversation_id),
         limit,
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from bot.playground import model_board, model_journal, model_refine, model_talk
+from bot.playground import model_board, model_journal, model_memory, model_refine, model_talk
 from bot.playground.model_checks import Refusal
 from bot.playground.model_talk import Message
 
@@ -33,6 +33,9 @@ def answer(schema: Schema, messages: Sequence[Message]) -> str:
     if schema.get("title") == "Refined":
         told = model_talk.told(messages)
         return model_refine.refined(existing=told["existing"], request=told["request"])
+    system = "\n".join(model_talk.text_of(message) for message in messages if message["role"] == "system")
+    if model_memory.asks_for_facts(system):
+        return json.dumps(model_memory.facts(model_talk.text_of(messages[1])))
     words = model_talk.person_words(messages)
     filler = _Filler(schema, messages, words)
     return json.dumps(filler.value(schema or {"type": "object"}, name="answer", index=0, depth=0))

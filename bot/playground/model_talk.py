@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from zlib import crc32
 
-from bot.playground import model_vision
+from bot.playground import model_memory, model_vision
 
 Message = Mapping[str, Any]
 
@@ -84,7 +84,10 @@ def reply(messages: Sequence[Message]) -> str:
             woven=parts.get("sections", ""),
             ending="the conclusion of" in system,
         )
-    return "\n\n".join([*_thoughts(messages), question(messages), LABEL])
+    if model_memory.asks_for_digest(system):
+        return model_memory.digest(last_of_person(messages))
+    looked_back = model_memory.remembered(system, person_words(messages))
+    return "\n\n".join([*_thoughts(messages), *looked_back, question(messages), LABEL])
 
 
 def told(messages: Sequence[Message]) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """The rules of talking with VIVA: which conversation a message belongs to, and what a model is given of it all.
 
-A request begins with what stays the same from turn to turn (persona, profile, assessment, vision), so that a
-provider's cache can serve it; the latest turns and the new message come last. What a person wrote is data: in the
-first message it stands between tags, escaped, so that it cannot close them; turns are messages of their own.
+A request begins with what stays the same from turn to turn (persona, profile, assessment, vision, facts, digests), so
+that a provider's cache can serve it; then the latest turns; then what belongs to this turn alone (what was recalled,
+where the talk stands), and the new message last. What a person wrote is data: outside of the turns it stands between
+tags, escaped, so that it cannot close them; turns are messages of their own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from bot.ai import tokens
 from bot.services import assessment
@@ -21,7 +22,7 @@ from bot.services import profile as profiles
 from prompts import chat as prompts
 from prompts.categories import SECTIONS, category
 from storage.assessment import Result
-from storage.conversations import Turn
+from storage.conversations import Conversation, Turn
 from storage.profile import Profile
 
 SILENCE = timedelta(hours=8)
@@ -53,8 +54,14 @@ PER_MESSAGE = tokens.TOKENS_PER_MESSAGE + 1
 USUAL_TURN = 60
 """Tokens of a turn on average, at least: so many fewer turns than tokens are worth reading."""
 
-SEAMS = 12
-"""Tokens for the empty lines between the parts of the first message."""
+SEAMS = 24
+"""Tokens for the empty lines between the parts of the system messages."""
+
+SECTION_FRAME = 12
+"""Tokens of the tags of a section, at most."""
+
+BLOCK = 8
+"""About so many turns leave the request at once, so that a provider's cache is not lost with each turn."""
 
 Phase = Literal["contrast", "peak", "specific", "refinement", "master_assistant"]
 Style = Literal["plain", "bold", "italic"]
@@ -63,8 +70,15 @@ Style = Literal["plain", "bold", "italic"]
 # ------------------------------------------------------------------------------------ conversations
 
 
-def conversation_id(latest: Turn | None, *, now: datetime) -> uuid.UUID:
-    """The conversation that words said `now` belong to: the latest one, or a new one after a long silence."""
+def conversation_id(latest: Turn | None, *, now: datetime, opened: Conversation | None = None) -> uuid.UUID:
+    """The conversation that words said `now` belong to.
+
+    The one `opened` by hand since the latest turn; else that of the latest turn; a new one after a long silence.
+    """
+    by_hand = opened.opened_at if opened is not None else None
+    since = latest.created_at if latest is not None else None
+    if opened is not None and by_hand is not None and now - by_hand < SILENCE and (since is None or since <= by_hand):
+        return opened.id
     if latest is not None and now - latest.created_at < SILENCE:
         try:
             return uuid.UUID(str(latest.context["conversation_id"]))
@@ -112,6 +126,28 @@ class Known:
     vision: Mapping[str, str]
 
 
+class Line(NamedTuple):
+    """A line of what is remembered, and its tokens: counted when it was kept."""
+
+    text: str
+    tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remembered:
+    """What VIVA remembers for this turn.
+
+    `facts` and `digests` change seldom; `recalled` and `hints` are of this turn alone. The weightiest stand first in
+    `facts` and `recalled`, the latest stands last in `digests`. `guide` says where the conversation stands.
+    """
+
+    facts: Sequence[Line] = ()
+    digests: Sequence[Line] = ()
+    recalled: Sequence[Line] = ()
+    hints: Sequence[str] = ()
+    guide: str = ""
+
+
 def words(message: str, replying_to: Mapping[str, Any] | None) -> str:
     """A person's message as the model reads it: with the older message it replies to in front, if it does."""
     if not isinstance(replying_to, Mapping):
@@ -126,33 +162,97 @@ def quote(text: str) -> str:
     return text if len(text) <= QUOTE_LIMIT else text[:QUOTE_LIMIT].rstrip() + " …"
 
 
-def pack(known: Known, *, earlier: Sequence[Turn], asked: Turn, budget: int) -> list[dict[str, str]]:
+def pack(
+    known: Known, *, earlier: Sequence[Turn], asked: Turn, budget: int, remembered: Remembered | None = None
+) -> list[dict[str, str]]:
     """The messages for the answer to `asked`, at most `budget` tokens where the persona alone leaves room.
 
-    What is known takes up to two fifths of the room, the new message up to half of what is left then (its middle is
-    left out where it is longer), and the turns `earlier` the rest: the latest ones, without a gap.
+    What is known takes up to two fifths of the room, and of what is left then: what is remembered a quarter, the new
+    message up to half (its middle is left out where it is longer), and the turns `earlier` the rest: the latest ones,
+    without a gap.
     """
+    remembered = remembered or Remembered()
     opening = prompts.persona()
     closing = prompts.gentle() if _is_grave([*earlier, asked], asked) else ""
     room = budget - SEAMS - tokens.TOKENS_TO_PRIME_THE_REPLY - PER_MESSAGE
     room -= tokens.count(opening) + tokens.count(closing)
     sections = _known(known, most=room * 2 // 5)
     room -= tokens.count(sections)
+    facts, size = _lines("facts", remembered.facts, most=room // 8)
+    room -= size
+    digests, size = _lines("digests", remembered.digests[::-1], most=room // 12, backwards=True)
+    room -= size
+    now, size = _now(remembered, most=room // 8)
+    room -= size
 
     message, size = _said(asked, most=max(room // 2, 1))
     room -= size + PER_MESSAGE
-    turns: list[dict[str, str]] = []
+    turns: list[Turn] = []
+    said: list[str] = []
     most = max(room // 4, 1)
-    for turn in reversed(in_order(earlier)):
+    ordered = in_order(earlier)
+    for turn in reversed(ordered):
         text, size = _said(turn, most=most)
         room -= size + PER_MESSAGE
         if room < 0:
             break
-        turns.append({"role": turn.role, "content": text})
-    while turns and turns[-1]["role"] == "assistant":
-        turns.pop()  # an answer whose question is gone would open the talk
-    system = "\n\n".join(part for part in (opening, sections, closing) if part)
-    return [{"role": "system", "content": system}, *reversed(turns), {"role": "user", "content": message}]
+        turns.append(turn)
+        said.append(text)
+    kept = _whole_blocks(turns, all_fit=len(turns) == len(ordered) and room > 0)
+    while kept and turns[kept - 1].role == "assistant":
+        kept -= 1  # an answer whose question is gone would open the talk
+    talk = [{"role": turn.role, "content": text} for turn, text in zip(turns[:kept], said, strict=False)]
+    system = "\n\n".join(part for part in (opening, sections, facts, digests, closing) if part)
+    return [
+        {"role": "system", "content": system},
+        *reversed(talk),
+        *([{"role": "system", "content": now}] if now else []),
+        {"role": "user", "content": message},
+    ]
+
+
+def _whole_blocks(turns: Sequence[Turn], *, all_fit: bool) -> int:
+    """How many of the turns, latest first, to show: back to a turn where a block begins, if that is not far.
+
+    Where a block begins hangs on the turn's own id, so that the request's beginning stays put while the talk goes on.
+    """
+    if all_fit:
+        return len(turns)
+    for place in range(len(turns) - 1, len(turns) * 4 // 5, -1):
+        if turns[place].role == "user" and turns[place].id.int % BLOCK == 0:
+            return place + 1
+    return len(turns)
+
+
+def _lines(name: str, lines: Sequence[Line], *, most: int, backwards: bool = False) -> tuple[str, int]:
+    """A section of as many lines as there is room for, and its tokens at most; nothing where no line fits."""
+    told: list[str] = []
+    size = SECTION_FRAME
+    for line in lines:
+        text = _escaped(line.text)
+        more = (line.tokens if text == line.text else tokens.count(text)) + 2
+        if size + more > most:
+            break
+        told.append(text)
+        size += more
+    if not told:
+        return "", 0
+    return _section(name, told[::-1] if backwards else told), size
+
+
+def _now(remembered: Remembered, *, most: int) -> tuple[str, int]:
+    """What belongs to this turn alone, and its tokens with those of its message; nothing where there is none."""
+    parts = []
+    size = PER_MESSAGE
+    recalled, used = _lines("recalled", remembered.recalled, most=most - size)
+    if recalled:
+        parts.append(recalled)
+        size += used
+    for note in (*remembered.hints, remembered.guide):
+        if note and (more := tokens.count(note) + 2) + size <= most:
+            parts.append(note)
+            size += more
+    return ("\n\n".join(parts), size) if parts else ("", 0)
 
 
 def clip(text: str, *, most: int) -> tuple[str, int]:

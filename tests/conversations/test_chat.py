@@ -507,4 +507,5 @@ async def test_words_of_every_script_are_kept_as_they_were_written(viva: Viva) -
     for text in ("Я хочу сад 🌿", "أريد حديقة", "👩‍👩‍👧‍👦" * 300, "ﷺ" * 4_000, "<|endoftext|>"):
         await mira.send(text)
         assert (await turns(viva, mira))[-2]["message"] == text
-    assert len(await exact(viva, mira)) == 5
+    answered = [row for row in await exact(viva, mira) if row["action_type"] == "chat_conversation"]
+    assert len(answered) == 5

@@ -1,0 +1,373 @@
+"""/memory: every fact with where it comes from, to correct or to forget; pause, start over, forget it all."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, date, datetime, tzinfo
+from typing import Any
+
+from aiogram import F, Router
+from aiogram.filters import Command
+from aiogram.filters.callback_data import CallbackData
+from aiogram.types import CallbackQuery, InlineKeyboardButton, Message
+from aiogram.utils.formatting import Bold, ExpandableBlockQuote, Italic, Text
+
+from bot.ai import tokens
+from bot.config import Settings
+from bot.errors import NotFound
+from bot.services import memory as service
+from bot.services import recall
+from bot.services.work import Work
+from handlers import care, home, memory_reading, price_tag, start
+from handlers.conversations import TurnTap
+from handlers.journal import EntryTap
+from handlers.screen import Screen, button, show
+from handlers.vision import VisionTap
+from handlers.waiting import Waiting
+from prompts import replies
+from prompts.categories import CATEGORIES
+from storage import conversations, memory, people, vision
+from storage.database import Transaction
+from storage.memory import Fact, NewFact, Place, Said
+from storage.people import Account
+
+WORDS = replies.of("memory")
+PAGE = 5
+DIGESTS_PAGE = 4
+MOST_CORRECTION = service.MOST_FACT_CHARACTERS
+
+LABELS = {category.key: f"{category.icon} {category.short}" for category in CATEGORIES}
+
+router = Router(name="memory")
+
+
+class MemoryTap(CallbackData, prefix="memory"):
+    """A step with the whole: list, digests (with their page), pause, resume, read, over, overnow, wipe, wipenow."""
+
+    step: str
+    page: int = 0
+
+
+class FactTap(CallbackData, prefix="fact"):
+    """A step with a fact: open, correct, forget, gone; source."""
+
+    step: str
+    id: uuid.UUID
+
+
+# ----------------------------------------------------------------------------------------- screens
+
+
+async def list_screen(db: Transaction, user: Account, *, page: int = 0) -> Screen:
+    """A page of facts, the latest said first, each with where it comes from."""
+    zone = recall.zone(user.time_zone)
+    state = await memory.state(db)
+    number = await memory.count(db)
+    page = min(max(page, 0), max(0, number - 1) // PAGE)
+    facts = await memory.facts(db, limit=PAGE, skip=PAGE * page)
+    parts: list[Any] = [Bold(WORDS("title")), "\n\n", WORDS("how") if number else WORDS("empty")]
+    for place, fact in enumerate(facts, PAGE * page + 1):
+        parts += ["\n\n", Bold(f"{place}. "), fact.text, "\n", Italic(_origin(fact, zone))]
+    if state.paused_at is not None:
+        parts += ["\n\n", Italic(WORDS("is_paused", day=_day(state.paused_at.astimezone(zone))))]
+    elif user.consented_at is None:
+        parts += ["\n\n", Italic(WORDS("no_consent"))]
+    rows: list[list[InlineKeyboardButton]] = []
+    if facts:
+        rows.append(
+            [button(str(place), FactTap(step="open", id=fact.id)) for place, fact in enumerate(facts, PAGE * page + 1)]
+        )
+    turns = []
+    if page > 0:
+        turns.append(button(WORDS("newer"), MemoryTap(step="list", page=page - 1)))
+    if PAGE * (page + 1) < number:
+        turns.append(button(WORDS("older"), MemoryTap(step="list", page=page + 1)))
+    rows += [turns] if turns else []
+    if state.unread_tokens and state.paused_at is None:
+        rows.append([button(WORDS("read"), MemoryTap(step="read"))])
+    rows.append(
+        [
+            button(WORDS("digests"), MemoryTap(step="digests")),
+            button(WORDS("resume"), MemoryTap(step="resume"))
+            if state.paused_at is not None
+            else button(WORDS("pause"), MemoryTap(step="pause")),
+        ]
+    )
+    rows.append([button(WORDS("over"), MemoryTap(step="over")), button(WORDS("wipe"), MemoryTap(step="wipe"))])
+    return Screen(text=Text(*parts), rows=[*rows, [home.back()]])
+
+
+def _origin(fact: Fact, zone: tzinfo) -> str:
+    said = WORDS(f"from_{fact.source_kind}", day=_day(fact.said_at.astimezone(zone)))
+    label = LABELS.get(fact.category or "")
+    return f"{label}, {said}" if label else said
+
+
+def _day(day: date | datetime) -> str:
+    return f"{day.day} {day:%B %Y}"
+
+
+async def fact_screen(db: Transaction, user: Account, fact: Fact) -> Screen:
+    """A fact with its words, since when it holds, and what it took the place of."""
+    zone = recall.zone(user.time_zone)
+    parts: list[Any] = [Bold(fact.text), "\n\n", Italic(_origin(fact, zone)), "\n", ExpandableBlockQuote(fact.quote)]
+    parts += ["\n\n", WORDS("since", day=_day(fact.valid_from))]
+    if fact.valid_to is not None:
+        parts += ["\n", WORDS("until", day=_day(fact.valid_to))]
+    if fact.said_again:
+        parts += ["\n", WORDS("again", count=len(fact.said_again))]
+    before = await memory.replaced(db, fact.id)
+    for older in before:
+        until = _day(older.valid_to or older.valid_from)
+        parts += ["\n\n", Italic(WORDS("before", since=_day(older.valid_from), until=until)), "\n", older.text]
+    rows = []
+    if fact.source_kind != "correction":
+        rows.append([button(WORDS("source"), FactTap(step="source", id=fact.id))])
+    if fact.valid_to is None:
+        rows.append([button(WORDS("correct"), FactTap(step="correct", id=fact.id))])
+    rows[-1:] = [[*(rows[-1] if rows else []), button(WORDS("forget"), FactTap(step="forget", id=fact.id))]]
+    for place, older in enumerate(before[:3], 1):
+        rows.append([button(WORDS("open_before", place=place), FactTap(step="open", id=older.id))])
+    return Screen(text=Text(*parts), rows=[*rows, _back()])
+
+
+def _back() -> list[InlineKeyboardButton]:
+    return [button(WORDS("memory"), MemoryTap(step="list")), home.back()]
+
+
+# ------------------------------------------------------------------------------------ looking around
+
+
+@router.message(Command("memory"))
+async def on_memory(message: Message, user: Account, db: Transaction, work: Work) -> None:
+    """Show what VIVA remembers."""
+    await people.wait_for(db, None)
+    show(work, await list_screen(db, user))
+
+
+@router.callback_query(home.OpenTap.filter(F.feature == "memory"))
+async def on_open(tap: CallbackQuery, user: Account, db: Transaction, work: Work) -> None:
+    """Show what VIVA remembers in place."""
+    await people.wait_for(db, None)
+    show(work, await list_screen(db, user), tap=tap)
+
+
+@router.callback_query(MemoryTap.filter(F.step == "digests"))
+async def on_digests(tap: CallbackQuery, callback_data: MemoryTap, user: Account, db: Transaction, work: Work) -> None:
+    """Show what VIVA summed up, the newest first."""
+    page = min(max(0, callback_data.page), 10_000)
+    zone = recall.zone(user.time_zone)
+    found = await memory.all_digests(db, limit=DIGESTS_PAGE + 1, skip=DIGESTS_PAGE * page)
+    parts: list[Any] = [Bold(WORDS("digests_title")), "\n\n", WORDS("digests_how" if found else "digests_empty")]
+    for digest in found[:DIGESTS_PAGE]:
+        first, last = digest.covers_from.astimezone(zone), digest.covers_to.astimezone(zone)
+        parts += ["\n\n", Bold(WORDS(f"digest_{digest.kind}", first=_day(first), last=_day(last))), "\n", digest.text]
+    turns = []
+    if page > 0:
+        turns.append(button(WORDS("newer"), MemoryTap(step="digests", page=page - 1)))
+    if len(found) > DIGESTS_PAGE:
+        turns.append(button(WORDS("older"), MemoryTap(step="digests", page=page + 1)))
+    show(work, Screen(text=Text(*parts), rows=[*([turns] if turns else []), _back()]), tap=tap)
+
+
+# -------------------------------------------------------------------------------------- one fact
+
+
+async def _theirs(db: Transaction, tapped: FactTap) -> Fact:
+    fact = await memory.fact(db, tapped.id)
+    if fact is None:
+        raise NotFound(WORDS("gone"))
+    return fact
+
+
+@router.callback_query(FactTap.filter(F.step == "source"))
+async def on_source(tap: CallbackQuery, callback_data: FactTap, user: Account, db: Transaction, work: Work) -> None:
+    """Lead to where the person said it."""
+    fact = await _theirs(db, callback_data)
+    to: CallbackData | None = None
+    if fact.source_kind == "entry":
+        to = EntryTap(id=fact.source_id)
+    elif fact.source_kind == "turn" and await conversations.turn(db, fact.source_id) is not None:
+        to = TurnTap(id=fact.source_id)
+    elif fact.source_kind == "imagination":
+        proposal = await vision.proposal(db, fact.source_id)
+        to = VisionTap(step="open", key=proposal.section_key) if proposal is not None else None
+    words = WORDS(f"from_{fact.source_kind}", day=_day(fact.said_at.astimezone(recall.zone(user.time_zone))))
+    rows = [[button(WORDS("open_it"), to)]] if to is not None else []
+    text = Text(Bold(words), "\n\n", ExpandableBlockQuote(fact.quote))
+    show(
+        work,
+        Screen(text=text, rows=[*rows, [button(WORDS("to_fact"), FactTap(step="open", id=fact.id))], _back()]),
+        tap=tap,
+    )
+
+
+@router.callback_query(FactTap.filter(F.step == "correct"))
+async def on_correct(tap: CallbackQuery, callback_data: FactTap, db: Transaction, work: Work) -> None:
+    """Ask how it is."""
+    fact = await _theirs(db, callback_data)
+    await people.wait_for(db, {"kind": "fact", "fact": str(fact.id)})
+    leave = button(WORDS("leave"), FactTap(step="open", id=fact.id))
+    text = Text(Bold(fact.text), "\n\n", WORDS("ask_correct"))
+    show(work, Screen(text=text, rows=[[leave], _back()]), tap=tap)
+
+
+@router.message(Waiting("fact"), F.text, ~F.text.startswith("/"))
+async def on_corrected(message: Message, waiting: dict[str, Any], user: Account, db: Transaction, work: Work) -> None:
+    """Keep the person's own wording; what stood there before stays as its history."""
+    words = " ".join((message.text or "").replace("\0", "").split())
+    fact = await memory.fact(db, uuid.UUID(waiting["fact"]))
+    await care.speak_up(work, db, user, words)
+    if not words or len(words) > MOST_CORRECTION:
+        leave = [button(WORDS("leave"), MemoryTap(step="list"))]
+        show(work, Screen(text=WORDS("too_long", most=MOST_CORRECTION), rows=[leave]))
+        return
+    await people.wait_for(db, None)
+    if fact is None or fact.valid_to is not None:
+        show(work, await list_screen(db, user))
+        return
+    now = datetime.now(UTC)
+    said = Said(kind="correction", id=fact.id, quote=words, said_at=now)
+    new = NewFact(
+        text=words,
+        category=fact.category,
+        valid_from=now.astimezone(recall.zone(user.time_zone)).date(),
+        confidence=1.0,
+        said=said,
+        tokens=tokens.count(words),
+        replaces=[fact.id],
+    )
+    kept = await memory.fact(db, await memory.keep(db, new))
+    assert kept is not None
+    show(work, await fact_screen(db, user, kept))
+
+
+@router.callback_query(FactTap.filter(F.step == "forget"))
+async def on_forget(tap: CallbackQuery, callback_data: FactTap, db: Transaction, work: Work) -> None:
+    """Say what forgetting does, and ask once more."""
+    fact = await _theirs(db, callback_data)
+    rows = [
+        [button(WORDS("forget_yes"), FactTap(step="gone", id=fact.id), style="danger")],
+        [button(WORDS("leave"), FactTap(step="open", id=fact.id))],
+    ]
+    show(work, Screen(text=Text(Bold(fact.text), "\n\n", WORDS("forget_question")), rows=rows), tap=tap)
+
+
+@router.callback_query(FactTap.filter(F.step == "gone"))
+async def on_gone(tap: CallbackQuery, callback_data: FactTap, user: Account, db: Transaction, work: Work) -> None:
+    """Forget the fact, and its words wherever VIVA would find them again."""
+    fact = await memory.fact(db, callback_data.id)
+    if fact is not None:
+        await _forget(db, fact)
+        await memory_reading.read_if_due(work, db, digests_only=True)
+    text = Text(WORDS("forgotten"))
+    show(work, Screen(text=text, rows=[_back()]), tap=tap)
+
+
+async def _forget(db: Transaction, fact: Fact) -> None:
+    """Forget a fact with its history: where it was said, where VIVA echoed it, and the digests that tell of it."""
+    for one in (fact, *await memory.replaced(db, fact.id)):
+        said = [(one.source_id, one.quote), *((each.id, each.quote) for each in one.said_again)]
+        places = [Place(id=key, words=words) for key, words in said]
+        for words in {one.text, one.quote}:
+            longest = max(service.telling(words), key=len, default="")
+            for line in await memory.said_with(db, longest) if longest else ():
+                if line.speaker == "viva":
+                    if service.echoes(line.text, words):
+                        places.append(Place(id=line.id, words=line.text))
+                else:
+                    places += [Place(id=line.id, words=part) for part in service.sentences_with(line.text, words)]
+        await memory.forget(db, one.id, places)
+    told = await memory.all_digests(db, limit=1_000, skip=0)
+    telling = [digest.id for digest in told if service.echoes(digest.text, fact.text)]
+    await memory.drop_digests(db, telling)
+
+
+@router.callback_query(FactTap.filter())
+async def on_fact(tap: CallbackQuery, callback_data: FactTap, user: Account, db: Transaction, work: Work) -> None:
+    """Open a fact."""
+    await people.wait_for(db, None)
+    show(work, await fact_screen(db, user, await _theirs(db, callback_data)), tap=tap)
+
+
+# ------------------------------------------------------------------------------------- the whole
+
+
+@router.callback_query(MemoryTap.filter(F.step.in_({"pause", "resume"})))
+async def on_pause(tap: CallbackQuery, callback_data: MemoryTap, user: Account, db: Transaction, work: Work) -> None:
+    """Keep nothing new in mind from now on, or go on."""
+    await people.wait_for(db, None)
+    await memory.pause(db, paused=callback_data.step == "pause")
+    show(work, await list_screen(db, user), tap=tap)
+
+
+@router.callback_query(MemoryTap.filter(F.step == "read"))
+async def on_read(tap: CallbackQuery, user: Account, db: Transaction, work: Work, settings: Settings) -> None:
+    """Look through what was said since the last time, now."""
+    await people.wait_for(db, None)
+    if user.consented_at is None:
+        show(work, start.consent_screen(settings), tap=tap)
+        return
+    state = await memory.state(db)
+    if not state.unread_tokens or state.paused_at is not None:
+        show(work, await list_screen(db, user), tap=tap)
+        return
+    memory_reading.read_now(work, said_at=str(work.head.id))
+    show(work, Screen(text=WORDS("reading"), rows=[_back()]), tap=tap, key=memory_reading.key_of(work))
+
+
+@router.callback_query(MemoryTap.filter(F.step == "over"))
+async def on_over(tap: CallbackQuery, user: Account, db: Transaction, work: Work, settings: Settings) -> None:
+    """Say what it takes to draw everything anew."""
+    await people.wait_for(db, None)
+    if user.consented_at is None:
+        show(work, start.consent_screen(settings), tap=tap)
+        return
+    characters = await memory.characters(db)
+    low, high = service.cost_of_all(characters)
+    tag = await price_tag.screen(
+        db,
+        user,
+        settings,
+        what=WORDS("over_what"),
+        low=low,
+        high=high,
+        go_on=MemoryTap(step="overnow"),
+        back=_back(),
+    )
+    show(work, tag, tap=tap)
+
+
+@router.callback_query(MemoryTap.filter(F.step == "overnow"))
+async def on_over_now(tap: CallbackQuery, user: Account, db: Transaction, work: Work, settings: Settings) -> None:
+    """Draw facts and digests anew from the person's words."""
+    if user.consented_at is None:
+        show(work, start.consent_screen(settings), tap=tap)
+        return
+    await memory.start_over(db)
+    memory_reading.read_now(work, said_at=str(work.head.id))
+    show(work, Screen(text=WORDS("reading"), rows=[_back()]), tap=tap, key=memory_reading.key_of(work))
+
+
+@router.callback_query(MemoryTap.filter(F.step == "wipe"))
+async def on_wipe(tap: CallbackQuery, db: Transaction, work: Work) -> None:
+    """Say what is forgotten and what stays, and ask once more."""
+    rows = [
+        [button(WORDS("wipe_yes"), MemoryTap(step="wipenow"), style="danger")],
+        [button(WORDS("leave"), MemoryTap(step="list"))],
+    ]
+    show(work, Screen(text=WORDS("wipe_question"), rows=rows), tap=tap)
+
+
+@router.callback_query(MemoryTap.filter(F.step == "wipenow"))
+async def on_wipe_now(tap: CallbackQuery, db: Transaction, work: Work) -> None:
+    """Forget all that VIVA drew from the person's words."""
+    await memory.forget_all(db)
+    show(work, Screen(text=WORDS("wiped"), rows=[_back()]), tap=tap)
+
+
+@router.callback_query(MemoryTap.filter())
+async def on_list(tap: CallbackQuery, callback_data: MemoryTap, user: Account, db: Transaction, work: Work) -> None:
+    """Show a page of facts in place."""
+    await people.wait_for(db, None)
+    show(work, await list_screen(db, user, page=min(max(0, callback_data.page), 10_000)), tap=tap)

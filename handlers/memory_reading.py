@@ -1,0 +1,293 @@
+"""Reading what a person said, in the background: facts, digests, vectors; metered, and only while it is welcome."""
+
+from __future__ import annotations
+
+import functools
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, tzinfo
+
+from aiogram.types import InlineKeyboardButton
+from pydantic import BaseModel
+
+from bot.ai.embeddings import Embedded
+from bot.ai.meter import Action, Ticket
+from bot.ai.model import Reply
+from bot.errors import OutOfTokens, VivaError
+from bot.services import memory as service
+from bot.services import recall
+from bot.services.doors import Doors
+from bot.services.work import Job, Work
+from handlers import home
+from handlers.screen import Screen, button, replace
+from prompts import memory as prompts
+from prompts import replies
+from prompts.memory import Found
+from storage import memory, meter, people
+from storage import recall as found
+from storage.database import Transaction
+from storage.memory import Line
+from storage.people import Account
+from storage.recall import Passage
+
+WORDS = replies.of("memory")
+HOUSE = replies.of("house")
+
+VECTORS_AT_ONCE = 40
+MOST_VECTOR_CALLS = 5
+VECTOR_CHARACTERS = 6_000
+"""Characters of a passage that its vector stands for."""
+
+MOST_WEEKS = 3
+MOST_STRETCHES = 3
+
+
+class Batch(BaseModel):
+    """The sources of one reading, as they were chosen."""
+
+    ids: list[uuid.UUID]
+
+
+# ------------------------------------------------------------------------------------------- starting
+
+
+async def read_if_due(work: Work, db: Transaction, *, digests_only: bool = False) -> None:
+    """Start a reading where enough new words have gathered, and the person lets VIVA remember."""
+    state = await memory.state(db)
+    if state.paused_at is not None or state.resting:
+        return
+    if state.unread_tokens >= service.ENOUGH_TO_READ or digests_only:
+        work.start("memory.read", {}, lane="memory", key=f"{work.chat_id}:{work.head.id}")
+
+
+def key_of(work: Work) -> str:
+    """The name of the message that says VIVA is reading."""
+    return f"memory:{work.head.id}"
+
+
+def read_now(work: Work, *, said_at: str) -> None:
+    """Start a reading that the person asked for; they are told when it is done."""
+    work.start("memory.read", {"key": key_of(work)}, lane="memory", key=f"{work.chat_id}:{said_at}")
+
+
+async def vector_of(job: Job, doors: Doors, words: str) -> list[float] | None:
+    """What the words mean, for finding passages of like meaning; None where that cannot be had, or is too dear now."""
+    model = doors.model.models.embedding
+    if model is None or not words.strip():
+        return None
+    if not job.done("vector"):
+        async with job.transaction() as db:
+            wanted = await found.has_vectors(db) and await _affordable(db)
+        if not wanted:
+            return None
+    try:
+        embedded = await job.call(
+            "vector", Embedded, lambda ticket: doors.model.embed(ticket, [words[:VECTOR_CHARACTERS]])
+        )
+    except VivaError:
+        return None  # found by its words alone
+    return embedded.vectors[0]
+
+
+async def _affordable(db: Transaction) -> bool:
+    purse = await meter.wallet(db)
+    return purse is not None and purse.balance - purse.held >= service.LEAST_FREE
+
+
+# -------------------------------------------------------------------------------------------- reading
+
+
+async def read(job: Job, doors: Doors) -> None:
+    """Draw facts from new words, sum up older talk and past weeks, and give passages their vectors."""
+    facts = 0
+    kept_back = None
+    for number in range(service.MOST_READINGS):
+        account = await _welcome(job)
+        if account is None or not await _facts(job, doors, account, number=number):
+            break
+    account = await _welcome(job)
+    if account is not None:
+        await _digests(job, doors, recall.zone(account.time_zone))
+        await _vectors(job, doors)
+    else:
+        kept_back = await _why_not(job)
+    async with job.finish() as db:
+        facts = await memory.count(db)
+        if (key := job.payload.get("key")) is not None:
+            words = kept_back or WORDS("read_done", count=facts)
+            replace(job, Screen(text=words, rows=[[_to_memory(), home.back()]]), key=key)
+
+
+def _to_memory() -> InlineKeyboardButton:
+    return button(WORDS("memory"), home.OpenTap(feature="memory"))
+
+
+async def _welcome(job: Job) -> Account | None:
+    """The person, as long as they let VIVA remember and have tokens to spare."""
+    async with job.transaction() as db:
+        account = await people.account(db)
+        state = await memory.state(db)
+        if account is None or account.consented_at is None or state.paused_at is not None or job.stopped:
+            return None
+        return account if await _affordable(db) else None
+
+
+async def _why_not(job: Job) -> str:
+    async with job.transaction() as db:
+        return WORDS("read_paused" if (await memory.state(db)).paused_at is not None else "read_low")
+
+
+async def _facts(job: Job, doors: Doors, account: Account, *, number: int) -> bool:
+    """Draw facts from the oldest unread words; False when there were none."""
+    zone = recall.zone(account.time_zone)
+
+    async def choose() -> object:
+        async with job.transaction() as db:
+            unread = await memory.unread(db, most_characters=service.MOST_CHARACTERS)
+        return Batch(ids=[source.id for source in unread]).model_dump(mode="json")
+
+    # The choice is kept, so that another try reads the same words, and is not charged for others.
+    batch = Batch.model_validate(await job.step(f"batch:{number}", choose))
+    async with job.transaction() as db:
+        sources = await memory.sources(db, batch.ids)
+        standing = await memory.facts(db, limit=service.MOST_STANDING)
+    if not sources:
+        return False
+    notes = await job.call(
+        f"facts:{number}",
+        Found,
+        lambda ticket: doors.model.structured(
+            ticket,
+            action=Action.MEMORY,
+            messages=prompts.facts(
+                standing=service.standing_lines(standing), said=service.said_lines(sources, zone=zone)
+            ),
+            shape=Found,
+            most_output=service.MOST_FACTS_OUTPUT,
+            least_output=service.LEAST_FACTS_OUTPUT,
+        ),
+    )
+    async with job.transaction() as db:
+        # What the person corrected or forgot meanwhile counts, and what an earlier try has kept already.
+        sources = await memory.sources(db, batch.ids)
+        still = {fact.id for fact in await memory.facts(db, limit=1_000)}
+        new, again = service.checked(
+            notes.facts,
+            sources=sources if [source.id for source in sources] == batch.ids else [],
+            standing=standing,
+            known=await memory.known_places(db, batch.ids),
+            today=datetime.now(UTC).astimezone(zone).date(),
+        )
+        for fact in new:
+            replaces = [fact_id for fact_id in fact.replaces if fact_id in still]
+            await memory.keep(db, fact.model_copy(update={"replaces": replaces}))
+        for fact_id, said in again:
+            await memory.said_again(db, fact_id, said)
+        await memory.mark_read(db, batch.ids)
+    return True
+
+
+# -------------------------------------------------------------------------------------------- digests
+
+
+async def _digests(job: Job, doors: Doors, zone: tzinfo) -> None:
+    """Sum up talk that is older than what a turn is given word for word, and weeks that are over."""
+    for _ in range(MOST_STRETCHES):
+        async with job.transaction() as db:
+            lines = await memory.undigested_talk(db, keep_latest=service.KEEP_LATEST, limit=service.STRETCH)
+        if len(lines) < service.LEAST_STRETCH:
+            break
+        await _sum_up(job, doors, zone, kind="talk", lines=lines)
+    for _ in range(MOST_WEEKS):
+        async with job.transaction() as db:
+            week = await memory.undigested_week(
+                db, least_characters=service.WEEK_CHARACTERS, weeks_back=service.WEEKS_BACK
+            )
+            lines = await memory.words_of(db, week, limit=service.MOST_WEEK_LINES) if week is not None else []
+        if week is None:
+            break
+        await _sum_up(job, doors, zone, kind="week", lines=lines, span=(week.begins, week.ends))
+
+
+async def _sum_up(
+    job: Job,
+    doors: Doors,
+    zone: tzinfo,
+    *,
+    kind: memory.DigestKind,
+    lines: list[Line],
+    span: tuple[datetime, datetime] | None = None,
+) -> None:
+    first, last = span or (lines[0].said_at, lines[-1].said_at)
+    reply = await job.call(
+        _step(kind, lines),
+        Reply,
+        lambda ticket: doors.model.chat(
+            ticket,
+            action=Action.MEMORY,
+            messages=prompts.digest(service.digest_lines(lines, zone=zone)),
+            most_output=service.MOST_DIGEST_OUTPUT,
+            least_output=service.LEAST_DIGEST_OUTPUT,
+            on_text=_in_silence,
+            stop=job.stop,
+        ),
+    )
+    text = service.tidy(reply.text)
+    async with job.transaction() as db:
+        await memory.keep_digest(
+            db,
+            kind=kind,
+            covers_from=first,
+            covers_to=last,
+            sources=[line.id for line in lines],
+            text=text,
+            tokens=service.size(text),
+        )
+
+
+def _step(name: str, rows: Sequence[Line | Passage]) -> str:
+    """The name of a step by what it is about: another try that finds other rows makes another call."""
+    return f"{name}:{uuid.uuid5(uuid.NAMESPACE_OID, ' '.join(str(row.id) for row in rows))}"
+
+
+async def _in_silence(text: str) -> None:
+    """A digest is shown to nobody while it is written."""
+
+
+# -------------------------------------------------------------------------------------------- vectors
+
+
+async def _vectors(job: Job, doors: Doors) -> None:
+    """Give passages that have none their vectors, the latest first."""
+    model = doors.model.models.embedding
+    if model is None:
+        return
+    for _ in range(MOST_VECTOR_CALLS):
+        async with job.transaction() as db:
+            if not await found.has_vectors(db) or not await _affordable(db):
+                return
+            passages = await found.without_vector(db, model=model, limit=VECTORS_AT_ONCE)
+        if not passages:
+            return
+        texts = [passage.text[:VECTOR_CHARACTERS] for passage in passages]
+        embedded = await job.call(
+            _step("vectors", passages), Embedded, functools.partial(_embed, doors=doors, texts=texts)
+        )
+        async with job.transaction() as db:
+            for passage, vector in zip(passages, embedded.vectors, strict=False):
+                await found.keep_vector(db, passage.id, vector, model=model, text=passage.text)
+
+
+async def _embed(ticket: Ticket, *, doors: Doors, texts: list[str]) -> Embedded:
+    return await doors.model.embed(ticket, texts)
+
+
+async def read_failed(job: Job, db: Transaction, error: Exception) -> None:
+    """Leave it for later. Only who asked for a reading is told that it did not go through."""
+    await memory.rest(db)
+    if (key := job.payload.get("key")) is not None:
+        words = WORDS("read_low") if isinstance(error, OutOfTokens) else WORDS("read_failed")
+        replace(job, Screen(text=words, rows=[[_to_memory(), home.back()]]), key=key)
+
+
+JOBS = {"memory.read": (read, read_failed)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -30,6 +31,9 @@ WORDS = replies.of("journal")
 PAGE = 5
 ALBUM = 10
 """Photos in one album (Telegram limit)."""
+
+MOST_RECORDINGS = 30
+"""Recordings of an entry that have a button; a keyboard holds 100 (Telegram limit)."""
 
 router = Router(name="journal")
 
@@ -114,7 +118,8 @@ def label(entry: Entry) -> str:
         words = WORDS("recording", length=sound.length(entry.audio_recordings[0].duration))
     if not words and entry.image_urls:
         words = pictures(entry)
-    return f"{entry.date:%d %b}  {service.headline(words or WORDS('no_words'))}"
+    recent = datetime.now(UTC).date() - entry.date < timedelta(days=300)
+    return f"{entry.date:{'%d %b' if recent else '%d %b %Y'}}  {service.headline(words or WORDS('no_words'))}"
 
 
 def pictures(entry: Entry) -> str:
@@ -148,7 +153,7 @@ def entry_screen(entry: Entry, *, opening: str | None = None) -> Screen:
     rows: list[list[InlineKeyboardButton]] = []
     if entry.image_urls:
         rows.append([button(WORDS("show_pictures"), StepTap(step="pictures", id=entry.id))])
-    for place, recording in enumerate(entry.audio_recordings[:ALBUM]):
+    for place, recording in enumerate(entry.audio_recordings[:MOST_RECORDINGS]):
         row = [button(WORDS("play", length=sound.length(recording.duration)), PlayTap(id=entry.id, place=place))]
         if not recording.transcript:
             row.append(button(WORDS("hear_again"), HearTap(id=entry.id, place=place)))
@@ -202,7 +207,7 @@ async def on_page(tap: CallbackQuery, callback_data: JournalTap, db: Transaction
 @router.callback_query(EntryTap.filter())
 async def on_entry(tap: CallbackQuery, callback_data: EntryTap, user: Account, db: Transaction, work: Work) -> None:
     """Open an entry."""
-    if (user.waiting_for or {}).get("kind", "").startswith("journal"):
+    if (user.waiting_for or {}).get("kind") != "journal_found":  # whoever opens a hit may turn to the next page after
         await people.wait_for(db, None)
     show(work, entry_screen(await found(db, callback_data.id)), tap=tap)
 

@@ -17,7 +17,17 @@ from bot.services import recordings as sound
 from bot.services import wallet
 from bot.services.work import Work
 from handlers import care, journal_suggest
-from handlers.journal import WORDS, StepTap, entry_screen, entry_text, found, list_screen, to_entry, to_list
+from handlers.journal import (
+    MOST_RECORDINGS,
+    WORDS,
+    StepTap,
+    entry_screen,
+    entry_text,
+    found,
+    list_screen,
+    to_entry,
+    to_list,
+)
 from handlers.screen import Screen, button, show
 from handlers.waiting import Waiting
 from prompts.categories import CATEGORIES
@@ -58,7 +68,7 @@ def change_screen(entry: Entry, user: Account) -> Screen:
     ]
     rows += [
         [button(WORDS("fix", length=sound.length(recording.duration)), FixTap(id=entry.id, place=place))]
-        for place, recording in enumerate(entry.audio_recordings)
+        for place, recording in enumerate(entry.audio_recordings[:MOST_RECORDINGS])
     ]
     if user.consented_at is not None and entry.words and not (entry.title and entry.categories):
         about = wallet.tokens(journal_suggest.about(entry))

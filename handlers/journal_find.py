@@ -87,7 +87,8 @@ async def month_screen(db: Transaction, first: date, *, today: date, entry: Entr
                 row.append(
                     button(name, DayTap(day=day.isoformat(), entry=of), style="primary" if day == today else None)
                 )
-        rows.append(row)
+        if any(name.text != BLANK for name in row):
+            rows.append(row)
     turns = [button(f"‹ {service.month_before(first):%b %Y}", _month(service.month_before(first), of))]
     if service.month_after(first) <= today:
         turns.append(button(f"{service.month_after(first):%b %Y} ›", _month(service.month_after(first), of)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import date, timedelta
 
@@ -13,7 +14,7 @@ from aiogram.utils.formatting import BlockQuote, Bold, Italic, Text
 from bot.ai import tokens
 from bot.ai.meter import Action
 from bot.config import Settings
-from bot.errors import NotFound, OutOfTokens
+from bot.errors import ModelRefused, NotFound, OutOfTokens
 from bot.services import care as signs
 from bot.services import journal as service
 from bot.services import wallet
@@ -98,7 +99,8 @@ async def on_price(tap: CallbackQuery, user: Account, db: Transaction, work: Wor
     if user.consented_at is None:
         show(work, start.consent_screen(settings))
         return
-    rules = sum(tokens.count(message["content"]) for message in prompt.messages([], first_name=""))
+    parts = [message["content"] for message in prompt.messages([], first_name="")]
+    rules = sum(map(tokens.count, [*parts, json.dumps(prompt.LookBack.model_json_schema())]))
     tag = await price_tag.screen(
         db,
         user,
@@ -199,6 +201,8 @@ async def reflect(job: Job, doors: Doors) -> None:
         ),
     )
     quotes: list[Quote] = service.true_quotes(draft, entries)[:3]
+    if not draft.text.strip():
+        raise ModelRefused("The model had no words for this week.")
     async with job.finish() as db:
         if not await store.may_be_sent(db):
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 
 from aiogram import F, Router
@@ -40,7 +41,8 @@ router = Router(name="journal_suggest")
 def about(entry: Entry) -> int:
     """The tokens that a proposal for the entry takes, about: to the next hundred."""
     messages = suggestion.messages(service.shortened(entry.words, MATERIAL))
-    return -(-(sum(tokens.count(message["content"]) for message in messages) + MOST_OUTPUT) // 100) * 100
+    parts = [*(message["content"] for message in messages), json.dumps(suggestion.Suggestion.model_json_schema())]
+    return -(-(sum(map(tokens.count, parts)) + MOST_OUTPUT) // 100) * 100
 
 
 @router.callback_query(StepTap.filter(F.step == "suggest"))

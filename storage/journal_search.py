@@ -40,17 +40,16 @@ async def search(
 ) -> list[Found]:
     """Entries that hold the words, those of the newest day first."""
     if way == "part":
+        patterns = [f"%{_literal(word)}%" for word in words.split()]
         return await transaction.many(
             Found,
             f"""
-            select e.id, e.date, {TEXT} as words, count(*) over () as total
-              from journal_entries as e
-             where {TEXT} ilike all (
-               select '%' || regexp_replace(word, '([\\\\%_])', '\\\\\\1', 'g') || '%'
-                 from regexp_split_to_table($1, '\\s+') as word where word <> '')
-             order by e.date desc, e.created_at desc, e.id limit $2 offset $3
+            select id, date, words, count(*) over () as total
+              from (select e.id, e.date, e.created_at, {TEXT} as words from journal_entries as e offset 0) as e
+             where words ilike all ($1::text[])
+             order by date desc, created_at desc, id limit $2 offset $3
             """,
-            words,
+            patterns,
             limit,
             skip,
         )
@@ -78,3 +77,8 @@ async def search(
         skip,
         f"HighlightAll=true, StartSel={HIT}, StopSel={HIT_END}",
     )
+
+
+def _literal(word: str) -> str:
+    """The word as a pattern of `ilike` that means nothing but itself."""
+    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -28,7 +28,7 @@ async def test_a_month_marks_days_with_entries_and_any_past_day_can_be_written_f
     await ada.tap("•29")
     assert "A leap day." in ada.screen.text
     await ada.tap_data(DayTap(day="2024-02-10").pack())
-    assert [label for label in ada.screen.buttons if "10 Feb" in label] == ["10 Feb  One.", "10 Feb  Two."]
+    assert [label for label in ada.screen.buttons if "10 Feb" in label] == ["10 Feb 2024  One.", "10 Feb 2024  Two."]
     await ada.tap_data(DayTap(day="2024-02-11").pack())
     assert "Nothing is kept of this day" in ada.screen.text
     await ada.tap("Write for this day")
@@ -63,6 +63,9 @@ async def test_a_question_finds_what_was_written_and_said_newest_first_with_its_
     }
     await ada.tap("3.  02 Mar 2024")
     assert "full of beans" in ada.screen.text
+    assert await viva.rows(ada, "select waiting_for ->> 'kind' as kind from viva.telegram_accounts") == [
+        {"kind": "journal_found"}
+    ]
     # A part of a word, a word that only one of two has, and nothing at all.
     await ada.send("/journal")
     await ada.tap("Search")

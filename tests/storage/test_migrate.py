@@ -364,7 +364,11 @@ ADDED = {
     },
     "assessment_responses": set(),
     "assessment_insights": set(),
-    "journal_entries": {OWNER},
+    # The list and the calendar of a journal go by a person's days.
+    "journal_entries": {
+        OWNER,
+        "INDEX journal_entries_user_id_date USING btree (user_id, date DESC, created_at DESC)",
+    },
     "audio_tracks": {OWNER, "UNIQUE (vision_id, section_key, content_hash, voice_id)"},
     "vision_board_items": {OWNER},
     "token_usage": {

@@ -26,7 +26,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 import handlers
-from bot.ai import prices, tokens
+from bot.ai import elevenlabs, prices, tokens
 from bot.ai.meter import Meter
 from bot.ai.model import Model
 from bot.ai.provider import Models
@@ -92,13 +92,14 @@ class App:
                 sent_files=TelegramFiles(bot),
                 payments=TelegramPayments(bot),
                 context_tokens=settings.viva_context_tokens,
+                upload_limit=int(settings.telegram_upload_mb * 1_000_000),
             ),
             frames=self._frames,
             handle=self._handle,
             sorry=handlers.sorry,
             jobs=handlers.JOBS,
             outbox_wake=self._outbox.wake,
-            service_jobs=upkeep.jobs(settings),
+            service_jobs=upkeep.jobs(settings, media),
             alarm=functools.partial(handlers.alarm, settings.viva_admin_ids),
             metrics=metrics,
         )
@@ -140,15 +141,20 @@ class App:
                 models=Models(
                     chat=settings.viva_chat_model,
                     transcribe=settings.viva_transcribe_model,
-                    speech=settings.viva_speech_model,
+                    speech=settings.speech_model,
                     image=settings.viva_image_model,
                     embedding=settings.viva_embedding_model,
                 ),
                 meter=Meter(database),
                 price_book=prices.read(settings.viva_prices_file),
+                speaker=None
+                if settings.elevenlabs_api_key is None
+                else elevenlabs.open_speaker(
+                    api_key=settings.elevenlabs_api_key, base_url=settings.elevenlabs_base_url
+                ),
             )
             doors.push_async_callback(model.close)
-            yield cls(settings, bot, database, model, Media.open(settings.media_location))
+            yield cls(settings, bot, database, model, Media.open(settings.media_location, database=database))
 
     async def _handle(self, work: Work) -> None:
         if work.head.name not in self.intake.allowed_updates:

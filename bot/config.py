@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     telegram_webhook_url: str | None = None
     telegram_webhook_secret: SecretStr | None = None
     telegram_chat_rate: float = Field(1.0, gt=0, le=1000)
+    telegram_upload_mb: float = Field(50, gt=0, le=2000)
     telegram_rate: float = Field(30.0, gt=0, le=10_000)
     webhook_port: int = Field(8443, ge=1, le=65535)
 
@@ -38,6 +39,9 @@ class Settings(BaseSettings):
     viva_speech_model: str | None = "tts-1"
     viva_image_model: str | None = "gpt-image-1-mini"
     viva_embedding_model: str | None = None
+    elevenlabs_api_key: SecretStr | None = None
+    elevenlabs_base_url: str | None = None
+    elevenlabs_model: str = "eleven_multilingual_v2"
     viva_prices_file: Path | None = None
     viva_context_tokens: int = Field(12_000, ge=2_000, le=200_000)
 
@@ -79,7 +83,7 @@ class Settings(BaseSettings):
                 raise ValueError("is not a bot token, which BotFather writes like 123456789:AAE-thirty-five-characters")
         return value
 
-    @field_validator("telegram_api_url", "openai_base_url", mode="after")
+    @field_validator("telegram_api_url", "openai_base_url", "elevenlabs_base_url", mode="after")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
         if value is not None and not _is_address(value, "http", "https"):
@@ -112,14 +116,30 @@ class Settings(BaseSettings):
             raise ValueError("TELEGRAM_WEBHOOK_URL must begin with https:// (http:// only to this machine)")
         return self
 
-    @cached_property
+    @property
     def provider(self) -> str:
-        """Who gets what a person wrote, in words: the AI provider in use."""
+        """Who gets what a person wrote, in words: the AI provider in use, and who reads aloud beside it."""
+        if self.elevenlabs_api_key is not None:
+            return f"{self._chat_provider}, and ElevenLabs for what is read aloud"
+        return self._chat_provider
+
+    @property
+    def _chat_provider(self) -> str:
         if self.openai_api_key is not None and self.openai_api_key.get_secret_value() == STAND_IN_KEY:
             return "a stand-in on this machine, which is no real AI and sends nothing anywhere"
         if self.openai_base_url is None:
             return "OpenAI"
         return urlsplit(self.openai_base_url).hostname or "a server of our own"
+
+    @property
+    def speech_provider(self) -> str:
+        """Who reads aloud: "elevenlabs" or "openai" (or whoever shares its API)."""
+        return "openai" if self.elevenlabs_api_key is None else "elevenlabs"
+
+    @property
+    def speech_model(self) -> str | None:
+        """The model that reads aloud."""
+        return self.viva_speech_model if self.elevenlabs_api_key is None else self.elevenlabs_model
 
     @cached_property
     def media_location(self) -> str:

@@ -11,7 +11,7 @@ from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import TelegramAPIError
 
 from bot import logs
-from bot.ai import pictures, prices
+from bot.ai import elevenlabs, pictures, prices
 from bot.ai.model import reach
 from bot.config import Settings
 from bot.errors import SettingsError, VivaError
@@ -121,7 +121,11 @@ async def _model(settings: Settings) -> str:
             settings.viva_transcribe_model,
             lambda model: book.for_transcription(model, prices.today()),
         ),
-        ("VIVA_SPEECH_MODEL", settings.viva_speech_model, lambda model: book.for_speech(model, prices.today())),
+        (
+            "VIVA_SPEECH_MODEL" if settings.elevenlabs_api_key is None else "ELEVENLABS_MODEL",
+            settings.speech_model,
+            lambda model: book.for_speech(model, prices.today()),
+        ),
         (
             "VIVA_IMAGE_MODEL",
             settings.viva_image_model,
@@ -142,6 +146,8 @@ async def _model(settings: Settings) -> str:
                 missing.append(f"{name}={model}")
     if missing:
         raise _Wrong(f"no price for {' and '.join(missing)}; put rows into a file named by VIVA_PRICES_FILE")
+    if settings.elevenlabs_api_key is not None:
+        await elevenlabs.reach(settings.elevenlabs_api_key, settings.elevenlabs_base_url)
     if settings.openai_api_key is None and settings.openai_base_url is None:
         return "OPENAI_API_KEY is not set: the local stand-in answers"
     await reach(settings.openai_api_key, settings.openai_base_url)

@@ -4,6 +4,7 @@ VivaError                 anything VIVA can explain; `str(error)` is shown to th
 ├── NotNow                the screen or button is of another time; the person is shown where things stand
 ├── NotUnderstood         what was sent cannot be used here; says what can
 ├── TooLarge              a file or text is over a limit; says which
+├── StorageFull           there is no room left for a file; the rest of what was sent is kept
 ├── NotFound              the thing is gone, or was never theirs
 ├── RefundRefused         Telegram will not return these Stars
 ├── RenewalRefused        Telegram will not change this subscription
@@ -34,6 +35,10 @@ class NotUnderstood(VivaError):
 
 class TooLarge(VivaError):
     """A file or a text is over a limit that the message names."""
+
+
+class StorageFull(VivaError):
+    """The person's room in the media store is used up; only the file is refused."""
 
 
 class NotFound(VivaError):

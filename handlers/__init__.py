@@ -35,6 +35,8 @@ from handlers import (
     journal_suggest,
     memory,
     memory_reading,
+    narration,
+    narration_jobs,
     packs,
     privacy,
     profile,
@@ -93,6 +95,7 @@ ROUTERS: tuple[Router, ...] = (
     vision_versions.router,
     vision_proposals.router,
     vision.router,  # after the other parts of the vision: it takes any step with a section that none of them knows
+    narration.router,
     journal.router,
     journal_keep.router,  # any picture and any recording
     memory.router,
@@ -122,6 +125,7 @@ JOBS: Mapping[
     **vision_draft.JOBS,
     **vision_all.JOBS,
     **vision_refine.JOBS,
+    **narration_jobs.JOBS,
     **journal.JOBS,
     **journal_keep.JOBS,
     **journal_reflection.JOBS,

@@ -14,7 +14,7 @@ from aiogram.utils.formatting import Bold, ExpandableBlockQuote, Italic, Text
 
 from bot.ai.meter import Action
 from bot.config import Settings
-from bot.errors import ModelRefused, ModelUnavailable, NoModel, NotUnderstood, OutOfTokens, TooLarge
+from bot.errors import ModelRefused, ModelUnavailable, NoModel, NotUnderstood, OutOfTokens, StorageFull, TooLarge
 from bot.services import assessment as rules
 from bot.services import recordings as sound
 from bot.services import wallet
@@ -453,7 +453,8 @@ async def hear_failed(job: Job, db: Transaction, error: Exception) -> None:
     why = "words_lost"
     if isinstance(error, TooLarge | NotUnderstood):
         why = "words_too_large" if isinstance(error, TooLarge) else "words_no_recording"
-    replace(job, Screen(text=WORDS(why), rows=_ways_back(attempt, question)[1:]), key=job.payload["key"])
+    said = str(error) if isinstance(error, StorageFull) else WORDS(why)
+    replace(job, Screen(text=said, rows=_ways_back(attempt, question)[1:]), key=job.payload["key"])
 
 
 async def score_failed(job: Job, db: Transaction, error: Exception) -> None:

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bot.ai.pictures import Painted
 from bot.config import Settings
-from bot.errors import NoModel, NotFound, NotUnderstood, TooLarge
+from bot.errors import NoModel, NotFound, NotUnderstood, StorageFull, TooLarge
 from bot.media import key_for
 from bot.services import board as rules
 from bot.services import recordings as sound
@@ -125,7 +125,8 @@ async def photo_failed(job: Job, db: Transaction, error: Exception) -> None:
     words = "photo_lost_alone" if nameless else "photo_lost"
     if isinstance(error, TooLarge | NotUnderstood):
         words = "too_large" if isinstance(error, TooLarge) else "not_a_photo"
-    replace(job, Screen(text=WORDS(words), rows=[back()]), key=job.payload["key"])
+    said = str(error) if isinstance(error, StorageFull) else WORDS(words)
+    replace(job, Screen(text=said, rows=[back()]), key=job.payload["key"])
 
 
 async def tidy(job: Job, doors: Doors) -> None:

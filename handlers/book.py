@@ -19,7 +19,7 @@ from bot.services import book as service
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
 from handlers import home
-from handlers.screen import Screen, button, document, replace, show
+from handlers.screen import Screen, button, document, hide, passing, replace, show, shown
 from prompts import replies
 from storage import editions, people, profile
 from storage.database import Transaction
@@ -44,14 +44,14 @@ def _back() -> list[InlineKeyboardButton]:
 async def on_book(message: Message, db: Transaction, work: Work) -> None:
     """Make the book, or ask of which version."""
     await people.wait_for(db, None)
-    await _begin(db, work, key=f"{message.message_id}")
+    await _begin(db, work, tap=None)
 
 
 @router.callback_query(home.OpenTap.filter(F.feature == "book"))
 async def on_open(tap: CallbackQuery, db: Transaction, work: Work) -> None:
     """Make the book, or ask of which version."""
     await people.wait_for(db, None)
-    await _begin(db, work, key=_shown(tap))
+    await _begin(db, work, tap=tap)
 
 
 @router.callback_query(BookTap.filter())
@@ -60,31 +60,24 @@ async def on_choice(tap: CallbackQuery, callback_data: BookTap, db: Transaction,
     edition = await editions.edition(db, callback_data.id)
     if edition is None or not edition.sections:
         raise NotFound(WORDS("gone"))
-    _print(work, edition, key=_shown(tap))
+    _print(work, edition, tap=tap)
 
 
-def _shown(tap: CallbackQuery) -> str:
-    """What tells a second tap on the same screen from a tap on a screen that was shown anew."""
-    if not isinstance(tap.message, Message):
-        return tap.id
-    return f"{tap.message.message_id}:{tap.message.edit_date or 0}"
-
-
-async def _begin(db: Transaction, work: Work, *, key: str) -> None:
+async def _begin(db: Transaction, work: Work, *, tap: CallbackQuery | None) -> None:
     found = await editions.editions(db)
     if not found:
-        show(work, Screen(text=Text(Bold(WORDS("heading")), "\n\n", WORDS("nothing")), rows=[_back()]))
+        show(work, Screen(text=Text(Bold(WORDS("heading")), "\n\n", WORDS("nothing")), rows=[_back()]), tap=tap)
     elif len(found) == 1:
-        _print(work, found[0], key=key)
+        _print(work, found[0], tap=tap)
     else:
         rows = [[button(WORDS(edition.status), BookTap(id=edition.id))] for edition in found]
-        show(work, Screen(text=Text(Bold(WORDS("heading")), "\n\n", WORDS("which")), rows=[*rows, _back()]))
+        show(work, Screen(text=Text(Bold(WORDS("heading")), "\n\n", WORDS("which")), rows=[*rows, _back()]), tap=tap)
 
 
-def _print(work: Work, edition: Edition, *, key: str) -> None:
-    name = f"book:{work.head.id}"
-    show(work, Screen(text=WORDS("setting")), key=name)
-    work.start("book.print", {"edition": str(edition.id), "key": name}, lane="book", key=f"{work.chat_id}:{key}")
+def _print(work: Work, edition: Edition, *, tap: CallbackQuery | None) -> None:
+    key = passing(work, Screen(text=WORDS("setting")), tap=tap)
+    once = f"{work.chat_id}:{shown(tap)}" if tap is not None else None
+    work.start("book.print", {"edition": str(edition.id), "key": key}, lane="book", key=once)
 
 
 async def print_book(job: Job, doors: Doors) -> None:
@@ -113,7 +106,7 @@ async def print_book(job: Job, doors: Doors) -> None:
     if scripts := service.missing_scripts(edition.sections | {"title": book.title, "name": name or ""}):
         words += "\n\n" + WORDS("missing", scripts=", ".join(scripts))
     async with job.finish():
-        job.send("deleteMessage", {"message_id": {"sent_as": job.payload["key"]}})
+        hide(job, key=job.payload["key"])
         file_name = service.file_name(book.title, name)
         document(job, Screen(text=words, rows=[_back()]), media_key=media_key, file_name=file_name)
 

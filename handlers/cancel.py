@@ -16,7 +16,7 @@ from storage.database import Transaction
 from storage.people import Account
 
 WORDS = replies.of("house")
-STOPPABLE = ("chat.answer", "vision.hear", "vision.draft", "vision.refine", "vision.all")
+STOPPABLE = ("chat.answer", "vision.hear", "vision.draft", "vision.refine", "vision.all", "narration.speak")
 """Jobs that a person may stop. Keeping what they sent is never stopped."""
 
 router = Router(name="cancel")

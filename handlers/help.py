@@ -22,6 +22,7 @@ COMMANDS = (
     "vision",
     "book",
     "board",
+    "listen",
     "journal",
     "profile",
     "talks",

@@ -13,7 +13,16 @@ from aiogram.types import CallbackQuery, InlineKeyboardButton, Message
 from aiogram.utils.formatting import ExpandableBlockQuote, Text
 
 from bot.ai.sound import Transcript
-from bot.errors import ModelError, ModelUnavailable, NoModel, NotFound, NotUnderstood, OutOfTokens, TooLarge
+from bot.errors import (
+    ModelError,
+    ModelUnavailable,
+    NoModel,
+    NotFound,
+    NotUnderstood,
+    OutOfTokens,
+    StorageFull,
+    TooLarge,
+)
 from bot.media import key_for
 from bot.services import photos
 from bot.services import recordings as sound
@@ -384,6 +393,8 @@ async def not_kept(job: Job, db: Transaction, error: Exception) -> None:
         words = WORDS("too_large_rest" if stays else "too_large")
     elif isinstance(error, NotUnderstood):
         words = WORDS("not_a_picture" if job.head.name == "journal.photo" else "not_a_recording")
+    elif isinstance(error, StorageFull):
+        words = str(error)
     else:
         words = WORDS("file_lost")
     rows = [[to_list(), home.back()]]

@@ -9,7 +9,7 @@ from aiogram.dispatcher.event.bases import SkipHandler
 from aiogram.types import CallbackQuery, Message
 from aiogram.utils.formatting import Bold, Text
 
-from bot.errors import TooLarge
+from bot.errors import StorageFull, TooLarge
 from bot.media import key_for
 from bot.services import profile as service
 from bot.services import recordings as sound
@@ -160,6 +160,8 @@ async def photo_failed(job: Job, db: Transaction, error: Exception) -> None:
     assert field is not None
     version = await profile.named(db, job.payload["version"])
     words = WORDS("photo_too_large" if isinstance(error, TooLarge) else "photo_lost")
+    if isinstance(error, StorageFull):
+        words = str(error)
     ask = button(WORDS("photo_send"), FieldTap(version=version.version_number, column=field.column, walk=False))
     replace(job, Screen(text=words, rows=[[ask], [home.back()]]), key=job.payload["key"])
 

@@ -10,7 +10,7 @@ from aiogram.filters.callback_data import CallbackData
 from aiogram.types import CallbackQuery, InlineKeyboardButton, Message
 from aiogram.utils.formatting import Bold, ExpandableBlockQuote, Italic, Text
 
-from bot.errors import ModelRefused, ModelUnavailable, NoModel, NotUnderstood, OutOfTokens, TooLarge
+from bot.errors import ModelRefused, ModelUnavailable, NoModel, NotUnderstood, OutOfTokens, StorageFull, TooLarge
 from bot.media import key_for
 from bot.services import profile as service
 from bot.services import recordings as sound
@@ -184,7 +184,8 @@ async def hear_failed(job: Job, db: Transaction, error: Exception) -> None:
     if isinstance(error, TooLarge | NotUnderstood):
         why = "hear_too_large" if isinstance(error, TooLarge) else "hear_no_recording"
     back = FieldTap(version=version.version_number, column=field.column, walk=bool(job.payload["walk"]))
-    replace(job, Screen(text=WORDS(why), rows=[[button(WORDS("back"), back)]]), key=job.payload["key"])
+    said = str(error) if isinstance(error, StorageFull) else WORDS(why)
+    replace(job, Screen(text=said, rows=[[button(WORDS("back"), back)]]), key=job.payload["key"])
 
 
 async def _url(job: Job, version: Version, field: Field) -> str:

@@ -67,16 +67,42 @@ def show(
             work.send("sendMessage", {"text": text, "entities": entities} | extras, key=name)
 
 
-def replace(work: Work, screen: Screen, *, key: str) -> None:
-    """Change the message that was shown under `key` into this screen; sent anew where it cannot be changed."""
+def passing(work: Work, screen: Screen, *, tap: CallbackQuery | None = None) -> str | int:
+    """Show the screen, in place of the tapped one where that can be; the key by which it is changed later."""
+    if tap is not None and isinstance(tap.message, Message) and tap.message.text:
+        show(work, screen, tap=tap)
+        return tap.message.message_id
+    key = f"passing:{work.head.id}"
+    show(work, screen, key=key)
+    return key
+
+
+def shown(tap: CallbackQuery) -> str:
+    """What tells a second tap on the same screen from a tap on a screen that was shown anew."""
+    if not isinstance(tap.message, Message):
+        return tap.id
+    return f"{tap.message.message_id}:{tap.message.edit_date or 0}"
+
+
+def replace(work: Work, screen: Screen, *, key: str | int) -> None:
+    """Change the message that was shown under `key` into this screen; sent anew where it cannot be changed.
+
+    A number is Telegram's own id of the message.
+    """
+    message = key if isinstance(key, int) else {"sent_as": key}
     parts = split(screen.text)
     if len(parts) > 1:
-        work.send("deleteMessage", {"message_id": {"sent_as": key}})
+        work.send("deleteMessage", {"message_id": message})
         show(work, screen)
         return
     text, entities = parts[0]
     payload = {"text": text, "entities": entities, "reply_markup": _markup(screen.rows)}
-    work.send("editMessageText", payload | {"message_id": {"sent_as": key}})
+    work.send("editMessageText", payload | {"message_id": message})
+
+
+def hide(work: Work, *, key: str | int) -> None:
+    """Take away the message that was shown under `key`."""
+    work.send("deleteMessage", {"message_id": key if isinstance(key, int) else {"sent_as": key}})
 
 
 def conclude(work: Work, screen: Screen, *, key: str) -> None:

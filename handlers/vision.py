@@ -100,10 +100,11 @@ def _whole(standing: Vision | None, *, waiting: int) -> Rows:
     elif standing.status == "draft":
         rows.append([button(WORDS("complete"), VisionTap(step="complete"), style="success")])
     book = button(WORDS("book"), home.OpenTap(feature="book"))
+    listen = button(WORDS("listen"), home.OpenTap(feature="narration"))
     if standing is None or not standing.written:
-        return [*rows, [book]]
+        return [*rows, [listen, book]]
     read, versions = VisionTap(step="read"), VisionTap(step="versions")
-    return [*rows, [button(WORDS("read_all"), read), book], [button(WORDS("versions"), versions)]]
+    return [*rows, [button(WORDS("read_all"), read), listen, book], [button(WORDS("versions"), versions)]]
 
 
 def may_weave(section: Section, written: set[str]) -> bool:

@@ -10,7 +10,7 @@ from aiogram.types import InlineKeyboardButton, Message
 from aiogram.utils.formatting import ExpandableBlockQuote, Italic, Text
 
 from bot.config import Settings
-from bot.errors import ModelUnavailable, NoModel, NotUnderstood, OutOfTokens, TooLarge
+from bot.errors import ModelUnavailable, NoModel, NotUnderstood, OutOfTokens, StorageFull, TooLarge
 from bot.services import recordings as sound
 from bot.services import vision as service
 from bot.services.care import Sign
@@ -198,7 +198,8 @@ async def hear_failed(job: Job, db: Transaction, error: Exception) -> None:
     words = "file_lost"
     if isinstance(error, TooLarge | NotUnderstood):
         words = "too_large" if isinstance(error, TooLarge) else "not_a_recording"
-    replace(job, Screen(text=WORDS(words), rows=[back()]), key=job.payload["key"])
+    said = str(error) if isinstance(error, StorageFull) else WORDS(words)
+    replace(job, Screen(text=said, rows=[back()]), key=job.payload["key"])
 
 
 async def wait_again(db: Transaction, section: Section, proposal: Proposal, *, on: Proposal | None = None) -> None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx2
 import openai
@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 READ_SECONDS = 90.0
 """How long a provider may be silent in the middle of an answer before the call counts as failed."""
 
+if TYPE_CHECKING:
+    from bot.ai.elevenlabs import Speaker
+
 FAULTS = (openai.OpenAIError, httpx2.HTTPError, ValueError)
 """What a provider's fault looks like: the SDK lets transport and decoding errors through while a stream is read."""
 
@@ -29,6 +32,15 @@ MOST_CLAIMED = 1_000_000_000
 """Tokens in one call beyond which a provider's word is not believed; the columns hold no more."""
 
 Row = TypeVar("Row")
+
+
+class Fault(Exception):
+    """A provider's fault: described without anything that was sent or received, and as whoever waits is to meet it."""
+
+    def __init__(self, described: str, error: Exception) -> None:
+        super().__init__(described)
+        self.described = described
+        self.error = error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +65,10 @@ class Provider:
         models: Models,
         meter: Meter,
         price_book: prices.PriceBook,
+        speaker: Speaker | None = None,
     ) -> None:
+        # Who reads aloud in place of the provider.
+        self._speaker = speaker
         self.models = models
         self._meter = meter
         self._prices = price_book
@@ -68,6 +83,8 @@ class Provider:
     async def close(self) -> None:
         """Close the connections to the provider."""
         await self._client.close()
+        if self._speaker is not None:
+            await self._speaker.close()
 
 
 def priced(find: Callable[[str, date], Row], model: str) -> Row:

@@ -8,7 +8,7 @@ from openai.types.audio import Transcription
 from pydantic import BaseModel
 
 from bot.ai.meter import Action, Ticket
-from bot.ai.provider import FAULTS, Provider, describe, priced, told, translate, whole
+from bot.ai.provider import FAULTS, Fault, Provider, describe, priced, told, translate, whole
 from bot.errors import ModelRefused, NoModel
 from storage import database
 
@@ -94,9 +94,9 @@ class Sound(Provider):
     ) -> Spoken:
         """The text, of at most SPEECH_LIMIT characters, said in this voice, charged by its characters.
 
-        `keep` is given the sound (a file in the format `form`) before the charge, and says where it put it: nobody pays
-        for what could not be kept. Raises OutOfTokens before any call; NoModel, ModelUnavailable or ModelRefused after
-        the hold was given back, and whatever `keep` raises.
+        `keep` is given the sound (a file in the format `form`; ElevenLabs' is an MP3) before the charge, and says where
+        it put it: nobody pays for what could not be kept. Raises OutOfTokens before any call; NoModel, ModelUnavailable
+        or ModelRefused after the hold was given back, and whatever `keep` raises.
         """
         database.forbid_inside_transaction("a model call")
         worth = self.speech_tokens(len(text))
@@ -108,16 +108,10 @@ class Sound(Provider):
             ticket, action=Action.AUDIO_GENERATION, model=self.models.speech, most=worth, least=worth
         )
         try:
-            answer = await self._client.audio.speech.create(
-                model=self.models.speech,
-                voice=voice,
-                input=text,
-                response_format=form,  # type: ignore[arg-type]
-            )
-            sound = await answer.aread()
-        except FAULTS as error:
-            await self._meter.fail(hold, error=describe(error))
-            raise translate(error) from None
+            sound = await self._said(text, model=self.models.speech, voice=voice, form=form)
+        except Fault as fault:
+            await self._meter.fail(hold, error=fault.described)
+            raise fault.error from None
         if not sound:
             await self._meter.fail(hold, error="empty sound")
             raise ModelRefused("The model said nothing.")
@@ -144,3 +138,18 @@ class Sound(Provider):
             },
         )
         return spoken
+
+    async def _said(self, text: str, *, model: str, voice: str, form: str) -> bytes:
+        """The sound of the text; raises Fault."""
+        if self._speaker is not None:
+            return await self._speaker.say(text, model=model, voice=voice)
+        try:
+            answer = await self._client.audio.speech.create(
+                model=model,
+                voice=voice,
+                input=text,
+                response_format=form,  # type: ignore[arg-type]
+            )
+            return await answer.aread()
+        except FAULTS as error:
+            raise Fault(describe(error), translate(error)) from None

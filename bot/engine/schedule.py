@@ -33,6 +33,9 @@ TICKS = (
     Tick(name="ledger", every=timedelta(days=1)),
     Tick(name="pruning", every=timedelta(hours=1)),
     Tick(name="reflections", every=timedelta(hours=1)),
+    Tick(name="narration", every=timedelta(hours=1)),
+    Tick(name="room", every=timedelta(hours=1)),
+    Tick(name="media", every=timedelta(days=1)),
 )
 
 

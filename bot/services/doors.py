@@ -50,10 +50,15 @@ class Worth(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Doors:
-    """What the composition root opened for jobs; `context_tokens` is how much of a talk a model is given at most."""
+    """What the composition root opened for jobs.
+
+    `context_tokens` is how much of a talk a model is given at most, `upload_limit` how many bytes
+    of a file Telegram takes.
+    """
 
     model: Model
     media: Media
     sent_files: SentFiles
     payments: Payments
     context_tokens: int
+    upload_limit: int

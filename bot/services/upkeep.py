@@ -5,17 +5,21 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
 
 from bot.config import Settings
+from bot.media import Media, amount
 from bot.services.work import Work
 from prompts import replies
-from storage import grants, journal_reflections, meter, topup, upkeep
+from storage import grants, journal_reflections, meter, narration, outbox, topup, upkeep
+from storage import media as books
 from storage import work as store
 from storage.database import Database, Transaction
 
 log = logging.getLogger(__name__)
 
 WORDS = replies.of("usage")
+ROOM = replies.of("media")
 
 BATCH = 500
 """People or rows in one transaction, so that none holds its locks for long."""
@@ -35,13 +39,16 @@ ServiceJob = Callable[[Database, Work], Awaitable[None]]
 """What runs on the service's account: it may send messages through the work, which is committed afterwards."""
 
 
-def jobs(settings: Settings) -> Mapping[str, ServiceJob]:
+def jobs(settings: Settings, media: Media) -> Mapping[str, ServiceJob]:
     """Every job of this kind by name. Each can be run twice without harm."""
     return {
         "tick.grants": functools.partial(give_and_end, settings),
         "tick.ledger": functools.partial(check_ledger, settings),
         "tick.pruning": prune,
         "tick.reflections": look_back,
+        "tick.narration": end_narrations,
+        "tick.room": tell_of_room,
+        "tick.media": functools.partial(sweep_media, media),
     }
 
 
@@ -115,6 +122,59 @@ async def look_back(database: Database, work: Work) -> None:
         )
     if new:
         log.info("weeks to look back on", extra={"people": new})
+
+
+async def end_narrations(database: Database, work: Work) -> None:
+    """Mark tracks as failed that wait for work which is no more, so that they can be asked for again."""
+    ended = await _all(database, lambda db: narration.end_forgotten(db, limit=BATCH))
+    if ended:
+        log.warning("tracks were left behind", extra={"tracks": ended})
+
+
+async def tell_of_room(database: Database, work: Work) -> None:
+    """Tell people, once each time, that four fifths of their room for files are used, and nineteen twentieths."""
+    told = -1
+    while told:
+        async with database.as_service().transaction() as db:
+            told = await _tell(db)
+
+
+async def _tell(db: Transaction) -> int:
+    """Tell a batch of people; how many had passed a mark."""
+    found = await books.to_tell(db, limit=BATCH)
+    notes = [
+        store.NewMessage(
+            chat_id=one.chat_id,
+            method="sendMessage",
+            payload={"text": ROOM(f"room_{one.percent}", used=amount(one.used), quota=amount(one.quota))},
+        )
+        for one in found
+        if one.percent
+    ]
+    await outbox.post(db, notes)
+    return len(found)
+
+
+async def sweep_media(media: Media, database: Database, work: Work) -> None:
+    """Bring the media store and its books together: files of nobody go, files that the books lack are counted.
+
+    A file is left alone for a day, in case its row is only just being written.
+    """
+    removed = 0
+    async for batch in media.people(before=datetime.now(UTC) - timedelta(days=1)):
+        async with database.as_service().transaction() as db:
+            nobody = await books.unknown(db, batch)
+        for key in nobody:
+            await media.delete(key)
+        removed += len(nobody)
+    async with database.as_service().transaction() as db:
+        waiting = await books.unstored(db, limit=BATCH)
+    for key in waiting:
+        there = await media.has(key)
+        async with database.as_service().transaction() as db:
+            await (books.stored(db, key) if there else books.forget(db, [key]))
+    if removed:
+        log.warning("files of nobody were removed", extra={"files": removed})
 
 
 async def _all(database: Database, step: Callable[[Transaction], Awaitable[int]]) -> int:

@@ -87,6 +87,10 @@ OWN: dict[str, tuple[str, str]] = {
         " values ('{user}', date '2026-01-05' + 7 * {number}, 'A week.')",
         "text = 'mine'",
     ),
+    "viva.narrators": (
+        "insert into viva.narrators (user_id, provider, voice_id) values ('{user}', '{number}', 'sage')",
+        "voice_id = 'mine'",
+    ),
     "viva.vision_proposals": (
         "insert into viva.vision_proposals (user_id, vision_id, section_key) values ('{user}', '{vision}', 'fun')",
         "state = 'kept'",
@@ -147,6 +151,14 @@ SHOWN: dict[str, tuple[str, str]] = {
         "with entry as (insert into public.journal_entries (user_id, content) values ('{user}', 'A day.') returning id)"
         " insert into viva.journal_words (entry_id, user_id, words) select id, '{user}', '' from entry",
         "words",
+    ),
+    "viva.media_objects": (
+        "insert into viva.media_objects (media_key, user_id, bytes) values ('users/{user}/{number}', '{user}', 5)",
+        "bytes",
+    ),
+    "viva.media_notes": (
+        "insert into viva.media_notes (user_id, told) values ('{user}', 80) on conflict do nothing",
+        "told",
     ),
     "viva.wallets": ("insert into viva.wallets (user_id) values ('{user}') on conflict do nothing", "balance"),
     "viva.ledger": (

@@ -56,6 +56,7 @@ from handlers import (
     vision_refine,
     vision_telling,
     vision_versions,
+    vision_walk,
 )
 from storage.database import Transaction
 
@@ -89,6 +90,7 @@ ROUTERS: tuple[Router, ...] = (
     journal_reflection.router,
     vision_draft.router,
     vision_all.router,
+    vision_walk.router,
     vision_refine.router,
     vision_edit.router,
     vision_read.router,

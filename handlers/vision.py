@@ -62,7 +62,7 @@ async def overview(db: Transaction) -> Screen:
             line += " ✓"
         if section.key in marks:
             lines += ["\n", line, Italic(f"  {marks[section.key]}")]
-        elif section.key in WOVEN and section.key not in written:
+        elif section.key in WOVEN and not may_weave(section, written):
             lines += ["\n", Italic(f"{line}  {WORDS('later')}")]
         else:
             lines += ["\n", line]

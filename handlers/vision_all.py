@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiogram import F, Router
-from aiogram.types import CallbackQuery
+from aiogram.types import CallbackQuery, InlineKeyboardButton
 from aiogram.utils.formatting import Bold, Italic, Text
 
 from bot.config import Settings
@@ -54,6 +54,13 @@ class Plan:
     begun: list[Section] = field(default_factory=list)
     later: list[Section] = field(default_factory=list)
 
+    @property
+    def untold(self) -> list[Section]:
+        """Areas for which the person has said nothing yet of what they want, in the order of reading."""
+        keys = {section.key for section in self.unknown}
+        keys |= {section.key for section, material, _ in self.ready if not material.imagination.strip()}
+        return [section for section in service.TWELVE if section.key in keys]
+
 
 async def plan(db: Transaction) -> Plan:
     """What is missing, and what can be written of it."""
@@ -85,17 +92,20 @@ async def plan(db: Transaction) -> Plan:
 async def on_missing(tap: CallbackQuery, user: Account, db: Transaction, work: Work, settings: Settings) -> None:
     """Show what is missing, from what it would be written, and what that takes."""
     await people.wait_for(db, None)
+    show(work, await missing_screen(db, user, settings), tap=tap)
+
+
+async def missing_screen(db: Transaction, user: Account, settings: Settings) -> Screen:
+    """What is missing, with a price tag where any of it can be written."""
     if user.consented_at is None:
-        show(work, start.consent_screen(settings), tap=tap)
-        return
+        return start.consent_screen(settings)
     missing = await plan(db)
     parts = _plan_lines(missing)
-    tell = [button(WORDS("tell_first"), VisionTap(step="tell"))] if missing.unknown or missing.ready else []
+    tell = [button(WORDS("tell_first"), VisionTap(step="tell"))] if missing.untold else []
     if not missing.ready:
         parts += ["\n\n", WORDS("missing_nothing" if missing.unknown else "missing_wait")]
         assess = [button(HOUSE("assessment"), home.OpenTap(feature="assessment"))] if missing.unknown else []
-        show(work, Screen(text=Text(*parts), rows=[row for row in (tell, assess, back()) if row]), tap=tap)
-        return
+        return Screen(text=Text(*parts), rows=[row for row in (tell, assess, back()) if row])
     low, high = service.estimate([material for _, material, _ in missing.ready])
     tag = await price_tag.screen(
         db,
@@ -108,7 +118,7 @@ async def on_missing(tap: CallbackQuery, user: Account, db: Transaction, work: W
         back=back(),
     )
     rows = [*tag.rows[:-1], *([tell] if tell else []), *tag.rows[-1:]]
-    show(work, Screen(text=Text(*parts, "\n\n", tag.text), rows=rows), tap=tap)
+    return Screen(text=Text(*parts, "\n\n", tag.text), rows=rows)
 
 
 def _plan_lines(missing: Plan) -> list[Any]:
@@ -155,8 +165,8 @@ async def on_stop(tap: CallbackQuery, db: Transaction, work: Work) -> None:
     """Ask the job to stop; what is written by then stays, and the job says so."""
     otherwise = await overview(db)
     await db.become_service()
-    if not await store.request_cancel(db, work.chat_id, names=(JOB,)):
-        show(work, otherwise, tap=tap)
+    asked = await store.request_cancel(db, work.chat_id, names=(JOB,))
+    show(work, Screen(text=WORDS("all_stopping")) if asked else otherwise, tap=tap)
 
 
 # ----------------------------------------------------------------------------------------- the job
@@ -166,6 +176,7 @@ async def draft_all(job: Job, doors: Doors) -> None:
     """Write one section after the other; each is kept as it is done, and fails alone."""
     unanswered: ModelUnavailable | None = None
     in_a_row, why = 0, ""
+    more: list[InlineKeyboardButton] = []
     for proposal_id in job.payload["proposals"]:
         async with job.transaction() as db:
             account = await people.account(db)
@@ -181,7 +192,7 @@ async def draft_all(job: Job, doors: Doors) -> None:
         try:
             text, cut = await vision_draft.compose(job, doors, material, step=section.key, on_text=_quietly)
         except (OutOfTokens, NoModel) as error:
-            why = trouble.why(error, otherwise=WORDS("failed"))
+            why, more = trouble.why(error, otherwise=WORDS("failed")), trouble.balance_button(error)
             break
         except ModelUnavailable as error:
             unanswered, in_a_row = error, in_a_row + 1
@@ -200,19 +211,20 @@ async def draft_all(job: Job, doors: Doors) -> None:
     if unanswered is not None and not job.stopped and not why:
         if not job.last_try:
             # What is done is kept; the next try begins with what is missing.
+            await _show_progress(job, now=None, note=WORDS("all_waiting"))
             raise unanswered
         why = trouble.why(unanswered, otherwise=WORDS("failed"))
     if job.stopped:
         why = WORDS("all_stopped")
     async with job.finish() as db:
-        await _end(job, db, why, again=unanswered is not None)
+        await _end(job, db, why, again=unanswered is not None, more=more)
 
 
 async def _quietly(text: str) -> None:
     """The growing text is not shown: the message with the sections says how far it is."""
 
 
-async def _end(job: Job, db: Transaction, why: str, *, again: bool) -> None:
+async def _end(job: Job, db: Transaction, why: str, *, again: bool, more: Sequence[InlineKeyboardButton] = ()) -> None:
     """Say what was written and what was not, with a way on for each."""
     proposals = await _of(job, db)
     for proposal in proposals:
@@ -246,6 +258,8 @@ async def _end(job: Job, db: Transaction, why: str, *, again: bool) -> None:
     rows += [[button(WORDS("try_section", section=_name(p)), ProposalTap(step="retry", id=p.id))] for p in failed]
     if len(done) + len(failed) < len(proposals):
         rows.append([button(WORDS("draft_missing"), VisionTap(step="missing"))])
+    if more:
+        rows.append(list(more))
     conclude(job, Screen(text=Text(*parts), rows=[*rows, back()]), key=job.payload["key"])
     await balance.warn_if_low(job, db)
 
@@ -255,14 +269,14 @@ async def _of(job: Job, db: Transaction) -> list[Proposal]:
     return [proposal for proposal in found if proposal is not None]
 
 
-async def _show_progress(job: Job, *, now: Section) -> None:
+async def _show_progress(job: Job, *, now: Section | None, note: str = "") -> None:
     async with job.transaction() as db:
         proposals = await _of(job, db)
-    replace(job, _progress_screen(proposals, now=now), key=job.payload["key"])
+    replace(job, _progress_screen(proposals, now=now, note=note), key=job.payload["key"])
     await job.tell()
 
 
-def _progress_screen(proposals: Sequence[Proposal], *, now: Section | None) -> Screen:
+def _progress_screen(proposals: Sequence[Proposal], *, now: Section | None, note: str = "") -> Screen:
     """How far the job is: which sections are done, which one is being written, which could not be."""
     done = sum(proposal.state in ("proposed", "kept", "rejected") for proposal in proposals)
     parts: list[Any] = [Bold(WORDS("all_progress", done=done, count=len(proposals)))]
@@ -273,7 +287,7 @@ def _progress_screen(proposals: Sequence[Proposal], *, now: Section | None) -> S
             parts.append(f"\n·  {_name(proposal)}")
         else:
             parts.append(f"\n{'✕' if proposal.state == 'failed' else '✓'} {_name(proposal)}")
-    parts += ["\n\n", WORDS("all_how")]
+    parts += ["\n\n", note or WORDS("all_how")]
     return Screen(text=Text(*parts), rows=[[button(WORDS("all_stop"), VisionTap(step="missing_stop"), style="danger")]])
 
 

@@ -86,8 +86,8 @@ async def may_listen(
     return False
 
 
-def listen(message: Message, work: Work, proposal: Proposal) -> None:
-    """Say that VIVA listens, and start it."""
+def listen(message: Message, work: Work, proposal: Proposal, *, keep_only: bool = False) -> None:
+    """Say that VIVA listens, and start it; with `keep_only` nothing is written from the words yet."""
     show(work, Screen(text=WORDS("listening")), key=key(work))
     payload = {
         "proposal": str(proposal.id),
@@ -95,6 +95,7 @@ def listen(message: Message, work: Work, proposal: Proposal) -> None:
         "file": recordings.of(message).file_id,
         "ending": recordings.ending(message),
         "type": recordings.kind(message),
+        "keep_only": keep_only,
     }
     work.start("vision.hear", payload, lane="vision")
 
@@ -151,9 +152,10 @@ async def hear(job: Job, doors: Doors) -> None:
         await vision.keep_recording(db, proposal.id, recording, imagination=words)
         retry = ProposalTap(step="retry", id=proposal.id)
         sign = await care.speak_up(job, db, account, transcript.text, go_on=retry)
-        if job.stopped or _is_urgent(sign):
+        keep_only = job.payload.get("keep_only", False)
+        if job.stopped or keep_only or _is_urgent(sign):
             await vision.move(db, proposal.id, since=["drafting"], to="failed")
-            if sign is None:
+            if sign is None and not keep_only:
                 show(job, trouble_screen(proposal, section, WORDS("stopped")))
             return
         begin(job, proposal.model_copy(update={"recordings": [recording]}))

@@ -36,11 +36,7 @@ def refined(*, existing: str, request: str) -> str:
 
 
 def _changed(existing: str, asked: str) -> tuple[str, str]:
-    if found := ADD.search(asked):
-        thing = found.group("thing").strip()
-        sentence = thing if model_vision.HAS_VERB.search(thing) else f"{thing} is part of this"
-        added = model_vision.present(re.sub(r"\b(?:please|too|as well)\b", "", sentence).strip())
-        return f"{existing} {added}".strip(), "I have added one sentence at the end; all else stands as it was."
+    text, done = existing, ""
     if found := REMOVE.search(asked):
         word = re.findall(r"\w+", found.group("thing"))[-1]
         paragraphs = [
@@ -49,8 +45,14 @@ def _changed(existing: str, asked: str) -> tuple[str, str]:
         ]
         left = "\n\n".join(" ".join(lines) for lines in paragraphs if lines)
         if left and left != existing:
-            return left, f"I have taken out what speaks of the {word}."
-        return existing, ""
+            text, done = left, f"I have taken out what speaks of the {word}."
+    if found := ADD.search(REMOVE.sub("", asked)):
+        thing = re.sub(r"\b(?:please|too|as well)\b|\band\s*$", "", found.group("thing").strip()).strip()
+        added = model_vision.present(thing if model_vision.HAS_VERB.search(thing) else f"{thing} is part of this")
+        text = f"{text} {added}".strip()
+        done = f"{done} I have added one sentence at the end; all else stands as it was.".strip()
+    if done:
+        return text, done
     if re.search(r"\bless formal|looser|warmer|simpler\b", asked, re.I):
         loose = existing
         for pattern, replacement in LOOSER:

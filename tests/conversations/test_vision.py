@@ -521,7 +521,7 @@ async def test_what_a_person_tells_reaches_the_model_as_data(viva: Viva) -> None
 async def test_a_model_s_text_is_shown_as_it_is_however_it_is_written(viva: Viva) -> None:
     ada = await viva.onboarded()
     text = "I live by the sea.\n\n<b>We</b> laugh & *sing* _together_ `here` [now](http://example.com)."
-    viva.model.script("chat/completions", text=text)
+    viva.model.script("chat/completions", text=text, times=2)
     screen = await _drafted(ada)
     assert text in screen.text
     assert {entity["type"] for entity in screen.message["entities"]} <= {"bold", "italic", "url"}
@@ -545,12 +545,24 @@ async def test_a_long_text_arrives_whole_and_can_be_kept_and_read(viva: Viva) ->
     assert "\n\n".join(ada.messages[-2:]).count("slowly.") == 70
 
 
-async def test_what_may_have_been_added_is_named_gently(viva: Viva) -> None:
+async def test_what_a_check_finds_is_put_right_in_one_more_call_or_named_gently(viva: Viva) -> None:
     ada = await viva.onboarded()
     text = "I live near the sea in Lisbon and paint with my sister Clara and with Marco."
     viva.model.script("chat/completions", text=text)
     screen = await _drafted(ada)
-    assert "I may have added “Marco”" in screen.text
+    assert PRESENT in screen.text and "Marco" not in screen.text
+    first, second = (request.body["messages"] for request in viva.model.requests if request.body)
+    assert second[:2] == first and second[2]["content"] == text and "“Marco”" in second[3]["content"]
+    assert await _usage(viva, ada) == [{"action_type": "vision_generation", "success": True}] * 2
+    viva.model.script("chat/completions", text=text, times=2)
+    screen = await ada.tap("Write it again")
+    assert "I may have added “Marco”" in screen.text and len(viva.model.requests) == 4
+    # The second call may fail: then the first text stands.
+    viva.model.script("chat/completions", text=text)
+    viva.model.script("chat/completions", status=400)
+    screen = await ada.tap("Write it again")
+    assert "I may have added “Marco”" in screen.text and len(viva.model.requests) == 6
+    assert await viva.service_rows("select * from viva.ledger_differences()") == []
     await ada.tap("Keep")
     assert (await _visions(viva, ada))[0]["home"] == text
 

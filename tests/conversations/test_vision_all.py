@@ -106,22 +106,28 @@ async def test_what_the_person_imagined_comes_before_all_and_nothing_that_stands
     assert draft["fun"] == "We dance." and draft["home"] == "I have a house on a hill." and "Bilbo" in draft["health"]
 
 
-@pytest.mark.parametrize("section", [1, 2, 3])
-async def test_a_crash_at_any_section_is_resumed_and_paid_once(viva: Viva, section: int) -> None:
+@pytest.mark.parametrize(("cut", "mended"), [(1, False), (2, False), (3, False), (2, True)])
+async def test_a_crash_at_any_step_is_resumed_and_paid_once(viva: Viva, cut: int, mended: bool) -> None:
+    """The call with number `cut` is cut short; with `mended` it is the second one for the first section."""
     ada = await viva.onboarded()
     await _tell_stories(viva, ada)
     await _open(ada)
-    viva.model.script(model.CHAT, times=section - 1)
+    if mended:
+        viva.model.script(model.CHAT, text="You will dance with Noor and with Marco in Paris.")
+    else:
+        viva.model.script(model.CHAT, times=cut - 1)
     viva.model.script(model.CHAT, delay=1.0)
     await ada.tap("Yes, go on", wait=False)
-    await ada.wait(lambda: len(_calls(viva)) == section)
+    await ada.wait(lambda: len(_calls(viva)) == cut)
     await viva.restart(kill=True)
     await viva.quiet()
-    assert len(_calls(viva)) == 4, "only the section that was cut short is asked for again"
+    calls = 4 if mended else 3
+    assert len(_calls(viva)) == calls + 1, "only the call that was cut short is made again"
     proposals = await _proposals(viva, ada)
     assert [row["state"] for row in proposals] == ["proposed"] * 3
+    assert not any("Marco" in row["text"] for row in proposals)
     charged = await viva.rows(ada, "select * from token_usage where success and action_type = 'vision_generation'")
-    assert len(charged) == 3
+    assert len(charged) == calls
     assert sum("Written: 3" in text for text in ada.messages) == 1
     assert await viva.service_rows("select * from viva.ledger_differences()") == []
 
@@ -222,3 +228,26 @@ async def test_forward_and_conclusion_are_woven_from_the_twelve(viva: Viva) -> N
     await ben.tap("Draft again")
     await ben.tap("Weave it from what stands")
     assert "We dance. I live by the sea. I have enough." in ben.screen.text
+
+
+async def test_area_after_area_can_be_told_before_anything_is_written(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await _open(ada)
+    await ada.tap("Tell you more first")
+    assert "🎈 Fun / Recreation" in ada.screen.text and "12 areas to go" in ada.screen.text
+    await ada.send("I want to dance with Noor.")
+    assert "Noted for Fun / Recreation" in ada.screen.text and "🧭 Travel / Adventure" in ada.screen.text
+    await ada.tap("Next one")
+    assert "🏡 Home / Environment" in ada.screen.text
+    await ada.send_voice(words="I want to live on a hill.")
+    assert any("This is what I heard" in text for text in ada.messages)
+    assert _calls(viva) == []
+    await viva.restart()
+    await ada.tap("That is enough")
+    assert "Write 2 sections" in ada.screen.text and "what you told me" in ada.screen.text
+    await ada.tap("Yes, go on")
+    await ada.tap("Keep all 2")
+    draft = await _draft(viva, ada)
+    assert (draft["fun"], draft["home"]) == ("I dance with Noor.", "I live on a hill.")
+    await ada.send("Good morning.")
+    assert len(await _proposals(viva, ada)) == 2

@@ -81,7 +81,9 @@ async def on_area(tap: CallbackQuery, callback_data: AreaTap, user: Account, db:
         return
     before = await store.before(db, result)
     answers = await store.answered(db, result.id)
-    show(work, area_screen(result, before, answers, callback_data.category, user), tap=tap)
+    newest = await store.result(db)
+    is_newest = newest is not None and newest.id == result.id
+    show(work, area_screen(result, before, answers, callback_data.category, user, newest=is_newest), tap=tap)
 
 
 @router.callback_query(PictureTap.filter())

@@ -32,6 +32,7 @@ from storage.people import Account
 
 WORDS = replies.of("assessment")
 INSIGHTS = replies.of("insights")
+BLUEPRINT = replies.of("blueprint")
 
 
 class BeginTap(CallbackData, prefix="a_begin"):
@@ -66,6 +67,13 @@ class InsightsTap(CallbackData, prefix="insights"):
     """Show what VIVA sees in a result by its id, or ask for it; `read` begins to read."""
 
     assessment: str
+    step: str = "open"
+
+
+class StepsTap(CallbackData, prefix="steps"):
+    """Show the small steps of a category; `ask` says what finding new ones takes, `find` begins to."""
+
+    category: str
     step: str = "open"
 
 
@@ -281,9 +289,18 @@ def _to_result(result: store.Result) -> list[InlineKeyboardButton]:
 
 
 def area_screen(
-    result: store.Result, before: store.Result | None, answers: list[store.Answered], key: str, user: Account
+    result: store.Result,
+    before: store.Result | None,
+    answers: list[store.Answered],
+    key: str,
+    user: Account,
+    *,
+    newest: bool,
 ) -> Screen:
-    """One category of a result: where it stands, felt and measured, what moved, and every answer that counted."""
+    """One category of a result: where it stands, felt and measured, what moved, and every answer that counted.
+
+    In the newest result, one that is not above the green line leads to small steps.
+    """
     scores = scores_of(result)
     scored = scores.categories[key]
     parts: list[object] = [heading(key), "\n"]
@@ -316,9 +333,11 @@ def area_screen(
             tap = AreaTap(assessment=result.id.hex, category=other.key)
             ways.append(button(WORDS(label, area=f"{other.icon} {other.short}"), tap))
     area = category(key)
+    steps = newest and scored.status in ("transition", "below")
     return Screen(
         text=Text(*parts),
         rows=[
+            *([[button(BLUEPRINT("open"), StepsTap(category=key))]] if steps else []),
             [button(WORDS("draft_vision", area=area.short), vision.VisionTap(step="open", key=key))],
             ways,
             [button(WORDS("areas"), AreaTap(assessment=result.id.hex))],
@@ -387,7 +406,8 @@ async def picture(job: Job, doors: Doors) -> None:
         show(job, Screen(text=caption(result, user), picture=shown["wheel"]))
         show(job, Screen(text=result_text(result, before, user)))
         if before is not None:
-            show(job, Screen(text=Text(*_moves(scores_of(result), before, user)[1:]), picture=shown["moves"]))
+            day = date_of(before, user)
+            show(job, Screen(text=WORDS("moved_picture", date=day), picture=shown["moves"]))
         _show_next(job, result, before)
 
 

@@ -27,6 +27,7 @@ COMMANDS = (
     "profile",
     "talks",
     "memory",
+    "reminders",
     "balance",
     "usage",
     "buy",

@@ -101,7 +101,7 @@ def _insight_screen(insight: Insight, all_of_them: list[Insight]) -> Screen:
         ),
         rows=[
             *([[behind]] if insight.supporting_responses else []),
-            ways,
+            *([ways] if ways else []),
             [button(WORDS("all"), InsightsTap(assessment=insight.assessment_id.hex)), home.back()],
         ],
     )

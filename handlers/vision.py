@@ -18,7 +18,7 @@ from handlers.screen import Rows, Screen, button, show
 from prompts import replies
 from prompts.categories import SECTIONS, Section
 from prompts.vision import WOVEN
-from storage import people, vision
+from storage import assessment, people, vision
 from storage.database import Transaction
 from storage.vision import Proposal, Vision
 
@@ -139,7 +139,17 @@ async def section_screen(db: Transaction, section: Section) -> Screen:
         parts += ["\n\n", Italic(WORDS("told"))]
         rows.append([button(WORDS("go_on"), ProposalTap(step="retry", id=newest.id), style="success")])
     rows += _ways(section, text=text, begun=await vision.edit(db, section.key))
-    return Screen(text=Text(*parts), rows=[*rows, back()])
+    return Screen(text=Text(*parts), rows=[*rows, *await _small_steps(db, section), back()])
+
+
+async def _small_steps(db: Transaction, section: Section) -> list[list[InlineKeyboardButton]]:
+    """The way to small steps, where the newest assessment leaves something to bridge."""
+    from handlers.assessment_result import BLUEPRINT, StepsTap
+
+    result = await assessment.result(db)
+    if result is None or result.green_line_status.get(section.key) not in ("transition", "below"):
+        return []
+    return [[button(BLUEPRINT("open"), StepsTap(category=section.key))]]
 
 
 def _ways(section: Section, *, text: str, begun: Proposal | None) -> list[list[InlineKeyboardButton]]:

@@ -36,6 +36,7 @@ TICKS = (
     Tick(name="narration", every=timedelta(hours=1)),
     Tick(name="room", every=timedelta(hours=1)),
     Tick(name="media", every=timedelta(days=1)),
+    Tick(name="reminders", every=timedelta(minutes=5)),
 )
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from aiohttp import hdrs, web
 
 from bot.ai import tokens
-from bot.playground import model_answers, model_checks, model_insights, model_media, model_talk
+from bot.playground import model_answers, model_blueprint, model_checks, model_insights, model_media, model_talk
 from bot.playground.model_checks import Refusal
 
 logger = logging.getLogger(__name__)
@@ -210,6 +210,8 @@ class ModelServer:
             schema = form.get("json_schema", {})
             if schema.get("name") == "Insights":
                 text = model_insights.insights(messages)
+            elif schema.get("name") == "Blueprint":
+                text = model_blueprint.blueprint(messages)
             else:
                 text = model_answers.answer(schema.get("schema", {}), messages)
         text, finish_reason, completion_tokens = _limited(

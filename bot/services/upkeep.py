@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot.config import Settings
 from bot.media import Media, amount
+from bot.services import reminders
 from bot.services.work import Work
 from prompts import replies
 from storage import grants, journal_reflections, meter, narration, outbox, topup, upkeep
@@ -49,6 +50,7 @@ def jobs(settings: Settings, media: Media) -> Mapping[str, ServiceJob]:
         "tick.narration": end_narrations,
         "tick.room": tell_of_room,
         "tick.media": functools.partial(sweep_media, media),
+        "tick.reminders": reminders.put_in,
     }
 
 

@@ -91,6 +91,19 @@ OWN: dict[str, tuple[str, str]] = {
         "insert into viva.narrators (user_id, provider, voice_id) values ('{user}', '{number}', 'sage')",
         "voice_id = 'mine'",
     ),
+    "viva.blueprints": (
+        "insert into viva.blueprints (user_id, category, state) values ('{user}', 'fun', 'written')",
+        "state = 'failed'",
+    ),
+    "viva.blueprint_steps": (
+        "insert into viva.blueprint_steps (user_id, blueprint_id, position, title, description)"
+        " values ('{user}', '{blueprint}', 1, 'Dance', 'Tonight.')",
+        "title = 'mine'",
+    ),
+    "viva.reminders": (
+        "insert into viva.reminders (user_id, step_id) values ('{user}', '{step}')",
+        "hour = 10",
+    ),
     "viva.vision_proposals": (
         "insert into viva.vision_proposals (user_id, vision_id, section_key) values ('{user}', '{vision}', 'fun')",
         "state = 'kept'",
@@ -226,7 +239,7 @@ ONE_A_PERSON = {"viva.memory_state"}
 
 EVERY_TABLE = sorted([*OWN, *SHOWN, ACCOUNTS, *CLOSED])
 
-# The few functions that a person may call: each looks only at the person of the transaction, or at their own rows.
+# The few functions that a person may call: each looks at nobody or at the person of the transaction.
 CALLABLE = {
     "viva.owns_profile(uuid)",
     "viva.warn_if_low()",
@@ -239,6 +252,7 @@ CALLABLE = {
     "viva.drop_derived(uuid,text,uuid)",
     "viva.keep_embedding(uuid,real[],text)",
     "viva.nearest_passages(real[],text,integer)",
+    "viva.next_reminder(integer[],integer,text,timestamp with time zone)",
 }
 
 METER_COLUMNS = [
@@ -253,6 +267,7 @@ METER_COLUMNS = [
 ]
 
 _numbers = itertools.count(100)
+_turns = itertools.count()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,10 +281,15 @@ class Person:
     vision: uuid.UUID
     item: uuid.UUID
     entry: uuid.UUID
+    blueprint: uuid.UUID
+    steps: list[uuid.UUID]
 
     def insert(self, table: str) -> str:
         """A statement that adds one more row of this person's."""
-        return ({**OWN, **SHOWN})[table][0].format(**vars(self), number=next(_numbers))
+        number = next(_numbers)
+        # A step has one reminder, so each takes the next step.
+        step = self.steps[next(_turns) % len(self.steps)] if table == "viva.reminders" else ""
+        return ({**OWN, **SHOWN})[table][0].format(**vars(self), number=number, step=step)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -313,6 +333,9 @@ async def _move_in(database: Database) -> Person:
     telegram_id = next(_numbers)
     async with database.as_service().transaction() as transaction:
         user = await transaction.value("select user_id from viva.arrive($1, $1, 'Ada', 'en', 1000)", telegram_id)
+        blueprint = await transaction.value(
+            "insert into viva.blueprints (user_id, category, state) values ($1, 'fun', 'written') returning id", user
+        )
         person = Person(
             telegram_id=telegram_id,
             user=user,
@@ -329,6 +352,16 @@ async def _move_in(database: Database) -> Person:
             entry=await transaction.value(
                 "insert into public.journal_entries (user_id, content) values ($1, 'It came.') returning id", user
             ),
+            blueprint=blueprint,
+            steps=[
+                await transaction.value(
+                    "insert into viva.blueprint_steps (user_id, blueprint_id, position, title, description)"
+                    " values ($1, $2, 1, 'Dance', 'Tonight.') returning id",
+                    user,
+                    blueprint,
+                )
+                for _ in range(20)
+            ],
         )
         for table in [*OWN, *SHOWN]:
             await transaction.execute(person.insert(table))

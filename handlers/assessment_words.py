@@ -14,14 +14,13 @@ from aiogram.utils.formatting import Bold, ExpandableBlockQuote, Italic, Text
 
 from bot.ai.meter import Action
 from bot.config import Settings
-from bot.errors import ModelRefused, ModelUnavailable, NoModel, NotUnderstood, OutOfTokens, StorageFull, TooLarge
+from bot.errors import ModelUnavailable, NoModel, NotUnderstood, OutOfTokens, StorageFull, TooLarge
 from bot.services import assessment as rules
 from bot.services import recordings as sound
-from bot.services import wallet
 from bot.services.care import Sign
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
-from handlers import assessment, assessment_result, care, home, recordings, start
+from handlers import assessment, assessment_result, care, home, recordings, start, trouble
 from handlers.screen import Screen, button, replace, show
 from handlers.waiting import Waiting
 from prompts import assessment as bank
@@ -445,8 +444,8 @@ async def hear_failed(job: Job, db: Transaction, error: Exception) -> None:
     await _wait_again(db, attempt, question)
     if told.recordings:
         known = isinstance(error, OutOfTokens | NoModel | ModelUnavailable)
-        why = _why(error) if known else WORDS("words_not_heard")
-        replace(job, _trouble_screen(*standing, why, *_balance(error)), key=job.payload["key"])
+        why = trouble.why(error, otherwise=WORDS("words_failed")) if known else WORDS("words_not_heard")
+        replace(job, _trouble_screen(*standing, why, *trouble.balance_button(error)), key=job.payload["key"])
         return
     if not told.words:
         await store.forget(db, told.id)
@@ -464,25 +463,9 @@ async def score_failed(job: Job, db: Transaction, error: Exception) -> None:
         screen = Screen(text=WORDS("words_settled"), rows=[[home.back()]])
     else:
         await store.move(db, standing[0].id, since=["reading"], to="failed")
-        screen = _trouble_screen(*standing, _why(error), *_balance(error))
+        why = trouble.why(error, otherwise=WORDS("words_failed"))
+        screen = _trouble_screen(*standing, why, *trouble.balance_button(error))
     replace(job, screen, key=job.payload["key"])
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, OutOfTokens):
-        needed, left = wallet.tokens(error.available + error.missing), wallet.tokens(error.available)
-        return HOUSE("out_of_tokens", needed=needed, left=left)
-    if isinstance(error, NoModel):
-        return HOUSE("model_missing")
-    if isinstance(error, ModelUnavailable):
-        return HOUSE("model_busy")
-    return HOUSE("model_refused") if isinstance(error, ModelRefused) else WORDS("words_failed")
-
-
-def _balance(error: Exception) -> list[InlineKeyboardButton]:
-    if not isinstance(error, OutOfTokens):
-        return []
-    return [button(HOUSE("balance"), home.OpenTap(feature="balance"))]
 
 
 JOBS = {"assessment.hear": (hear, hear_failed), "assessment.score": (score, score_failed)}

@@ -15,12 +15,12 @@ from bot.ai import tokens
 from bot.ai.meter import Action
 from bot.ai.model import Reply
 from bot.config import Settings
-from bot.errors import ContextTooLong, ModelRefused, ModelUnavailable, NoModel, NotFound, NotNow, OutOfTokens
-from bot.services import chat, recall, wallet
+from bot.errors import ContextTooLong, NotFound, NotNow
+from bot.services import chat, recall
 from bot.services import conversations as threads
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
-from handlers import balance, care, conversations, home, memory_reading, start
+from handlers import balance, care, conversations, home, memory_reading, start, trouble
 from handlers.screen import Rows, Screen, button, show
 from prompts import chat as prompts
 from prompts import replies
@@ -312,19 +312,8 @@ async def answer_failed(job: Job, db: Transaction, error: Exception) -> None:
     if job.stopped:
         _not_begun(job, WORDS("stopped_early"))
         return
-    below = [home.back()]
-    if isinstance(error, OutOfTokens):
-        needed, left = wallet.tokens(error.available + error.missing), wallet.tokens(error.available)
-        text = HOUSE("out_of_tokens", needed=needed, left=left)
-        below.insert(0, button(HOUSE("balance"), home.OpenTap(feature="balance")))
-    elif isinstance(error, NoModel):
-        text = HOUSE("model_missing")
-    elif isinstance(error, ModelRefused):
-        text = HOUSE("model_refused")
-    elif isinstance(error, ModelUnavailable):
-        text = HOUSE("model_busy")
-    else:
-        text = WORDS("failed")
+    text = trouble.why(error, otherwise=WORDS("failed"))
+    below = [*trouble.balance_button(error), home.back()]
     again = AnswerTap(message=uuid.UUID(job.payload["message"]), attempt=_next_attempt(job))
     show(job, Screen(text=text, rows=[[button(HOUSE("try_again"), again)], below]))
 

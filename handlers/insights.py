@@ -11,12 +11,11 @@ from aiogram.utils.formatting import Bold, Italic, Text
 
 from bot.ai.meter import Action
 from bot.config import Settings
-from bot.errors import ModelRefused, ModelUnavailable, NoModel, NotFound, OutOfTokens
+from bot.errors import ModelRefused, NotFound, OutOfTokens
 from bot.services import insights as rules
-from bot.services import wallet
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
-from handlers import assessment, assessment_history, assessment_result, balance, home, price_tag, start
+from handlers import assessment, assessment_history, assessment_result, balance, home, price_tag, start, trouble
 from handlers.assessment_result import InsightsTap
 from handlers.screen import Screen, button, replace, show
 from prompts import insights as prompts
@@ -284,18 +283,8 @@ async def read_failed(job: Job, db: Transaction, error: Exception) -> None:
     if result is None:
         return
     await store.fail(db, result.id)
-    more = []
-    if isinstance(error, OutOfTokens):
-        needed, left = wallet.tokens(error.available + error.missing), wallet.tokens(error.available)
-        why = HOUSE("out_of_tokens", needed=needed, left=left)
-        more.append(button(WORDS("balance"), home.OpenTap(feature="balance")))
-    elif isinstance(error, NoModel):
-        why = HOUSE("model_missing")
-    elif isinstance(error, ModelUnavailable):
-        why = HOUSE("model_busy")
-    else:
-        why = HOUSE("model_refused") if isinstance(error, ModelRefused) else WORDS("failed")
-    replace(job, _trouble_screen(result, why, *more), key=job.payload["key"])
+    why = trouble.why(error, otherwise=WORDS("failed"))
+    replace(job, _trouble_screen(result, why, *trouble.balance_button(error)), key=job.payload["key"])
 
 
 JOBS = {"insights.read": (read, read_failed)}

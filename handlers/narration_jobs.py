@@ -14,13 +14,13 @@ from aiogram.utils.formatting import Text
 
 from bot.ai.meter import Ticket
 from bot.ai.sound import Spoken
-from bot.errors import ModelRefused, ModelUnavailable, NoModel, NotFound, OutOfTokens, StorageFull
+from bot.errors import ModelUnavailable, NoModel, NotFound, OutOfTokens, StorageFull
 from bot.media import key_for
 from bot.services import narration as service
 from bot.services import recordings, wallet
 from bot.services.doors import Doors
 from bot.services.work import Job
-from handlers import balance, home
+from handlers import balance, home, trouble
 from handlers.narration import WORDS, ListenTap, VoiceTap, progress
 from handlers.screen import Screen, button, hide, replace, show
 from prompts import replies
@@ -211,16 +211,12 @@ async def _receipt(db: Transaction, tokens: int, cents: Decimal) -> str:
 
 async def not_spoken(job: Job, db: Transaction, error: Exception) -> None:
     """Leave this section out and go on with the next; where no other could be read either, say why and end."""
-    if isinstance(error, OutOfTokens):
-        needed = error.missing + error.available
-        words = HOUSE("out_of_tokens", needed=f"{needed:,}", left=f"{error.available:,}")
-        await _end(job, db, words, button(WORDS("balance"), home.OpenTap(feature="balance")))
+    if isinstance(error, OutOfTokens | ModelUnavailable):
+        await _end(job, db, trouble.why(error, otherwise=""), *trouble.balance_button(error))
     elif isinstance(error, NoModel):
         await _end(job, db, WORDS("no_model"))
     elif isinstance(error, StorageFull):
         await _end(job, db, str(error))
-    elif isinstance(error, ModelUnavailable):
-        await _end(job, db, HOUSE("model_busy"))
     else:
         await narration.fail(db, [uuid.UUID(job.payload["left"][0])], message=type(error).__name__)
         job.payload["failed"].append(job.payload["left"][0])
@@ -347,21 +343,13 @@ async def sample(job: Job, doors: Doors) -> None:
 
 async def no_sample(job: Job, db: Transaction, error: Exception) -> None:
     """Say why the voice cannot be heard."""
-    more = []
-    if isinstance(error, OutOfTokens):
-        needed = error.missing + error.available
-        words = HOUSE("out_of_tokens", needed=f"{needed:,}", left=f"{error.available:,}")
-        more = [[button(WORDS("balance"), home.OpenTap(feature="balance"))]]
-    elif isinstance(error, NoModel):
+    if isinstance(error, NoModel):
         words = WORDS("no_model")
-    elif isinstance(error, ModelUnavailable):
-        words = HOUSE("model_busy")
-    elif isinstance(error, ModelRefused):
-        words = HOUSE("model_refused")
     else:
-        words = str(error) if isinstance(error, NotFound | StorageFull) else WORDS("failed")
+        known = isinstance(error, NotFound | StorageFull)
+        words = trouble.why(error, otherwise=str(error) if known else WORDS("failed"))
     back = [button(WORDS("listen"), home.OpenTap(feature="narration")), home.back()]
-    replace(job, Screen(text=words, rows=[*more, back]), key=job.payload["key"])
+    replace(job, Screen(text=words, rows=[[*trouble.balance_button(error), *back]]), key=job.payload["key"])
 
 
 JOBS = {

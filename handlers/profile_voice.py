@@ -10,16 +10,15 @@ from aiogram.filters.callback_data import CallbackData
 from aiogram.types import CallbackQuery, InlineKeyboardButton, Message
 from aiogram.utils.formatting import Bold, ExpandableBlockQuote, Italic, Text
 
-from bot.errors import ModelRefused, ModelUnavailable, NoModel, NotUnderstood, OutOfTokens, StorageFull, TooLarge
+from bot.errors import NotUnderstood, StorageFull, TooLarge
 from bot.media import key_for
 from bot.services import profile as service
 from bot.services import recordings as sound
-from bot.services import wallet
 from bot.services.doors import Doors
 from bot.services.profile_words import Odd
 from bot.services.work import Job, Work
-from handlers import balance, care, home, profile, recordings
-from handlers.profile import HOUSE, WORDS, FieldTap, RecordingTap
+from handlers import balance, care, home, profile, recordings, trouble
+from handlers.profile import WORDS, FieldTap, RecordingTap
 from handlers.screen import Screen, button, replace, show
 from handlers.waiting import Waiting
 from prompts.profile import fields
@@ -178,7 +177,9 @@ async def hear_failed(job: Job, db: Transaction, error: Exception) -> None:
     mark = job.payload.get("mark") or service.mark(await _url(job, version, field))
     recording = _recording(version, field, mark)
     if recording is not None:
-        replace(job, _trouble(job, version, recording, _why(error), *_balance(error)), key=job.payload["key"])
+        said = trouble.why(error, otherwise=WORDS("hear_failed"))
+        screen = _trouble(job, version, recording, said, *trouble.balance_button(error))
+        replace(job, screen, key=job.payload["key"])
         return
     why = "hear_lost"
     if isinstance(error, TooLarge | NotUnderstood):
@@ -192,23 +193,6 @@ async def _url(job: Job, version: Version, field: Field) -> str:
     """The address under which this job keeps its recording, if it came to that."""
     name = f"/{key_for(job.user_id, 'profile', str(job.head.id))}."
     return next((each.url for each in service.spoken(version, field) if name in each.url), "")
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, OutOfTokens):
-        needed, left = wallet.tokens(error.available + error.missing), wallet.tokens(error.available)
-        return HOUSE("out_of_tokens", needed=needed, left=left)
-    if isinstance(error, NoModel):
-        return HOUSE("model_missing")
-    if isinstance(error, ModelUnavailable):
-        return HOUSE("model_busy")
-    return HOUSE("model_refused") if isinstance(error, ModelRefused) else WORDS("hear_failed")
-
-
-def _balance(error: Exception) -> list[InlineKeyboardButton]:
-    if not isinstance(error, OutOfTokens):
-        return []
-    return [button(HOUSE("balance"), home.OpenTap(feature="balance"))]
 
 
 JOBS = {"profile.hear": (hear, hear_failed)}

@@ -16,6 +16,7 @@ from benchmarks.world import say
 
 MEASURED = 20
 WARM_UP = 5
+BATCH = 500
 
 
 async def measure(*, turns: list[int], people: list[int]) -> None:
@@ -48,45 +49,42 @@ async def measure(*, turns: list[int], people: list[int]) -> None:
 
 async def keep_turns(viva: world.World, telegram_id: int, size: int) -> None:
     """As many turns of the person as `size`, spread over the years before."""
-    async with viva.app.database.as_service().transaction() as db:
-        await db.execute(
-            """
-            insert into ai_conversations (user_id, role, message, context, created_at)
-            select a.user_id, case n % 2 when 0 then 'user' else 'assistant' end,
-                   'I have been thinking about how I spend my evenings, and of what I would rather do, number ' || n,
-                   jsonb_build_object('conversation_id', '00000000-0000-4000-8000-000000000000', 'tokens', 24),
-                   now() - interval '1 day' - n * interval '10 minutes'
-              from viva.telegram_accounts a, generate_series(1, $2::integer) n
-             where a.telegram_id = $1
-               and n > (select count(*) from ai_conversations c where c.user_id = a.user_id)
-            """,
-            telegram_id,
-            size,
-        )
-        await db.execute("analyze ai_conversations")
+    for first in range(1, size + 1, BATCH):
+        async with viva.app.database.as_service().transaction() as db:
+            await db.execute(
+                """
+                insert into ai_conversations (id, user_id, role, message, context, created_at)
+                select md5(a.user_id::text || n)::uuid, a.user_id, case n % 2 when 0 then 'user' else 'assistant' end,
+                       'I have been thinking about how I spend my evenings, and what I would rather do, number ' || n,
+                       jsonb_build_object('conversation_id', '00000000-0000-4000-8000-000000000000', 'tokens', 24),
+                       now() - interval '1 day' - n * interval '10 minutes'
+                  from viva.telegram_accounts a, generate_series($2::integer, $3::integer) n
+                 where a.telegram_id = $1
+                on conflict (id) do nothing
+                """,
+                telegram_id,
+                first,
+                min(first + BATCH - 1, size),
+            )
 
 
 async def keep_people(viva: world.World, telegram_id: int, size: int) -> None:
-    """So many people in all, each with a hundred turns kept."""
-    async with viva.app.database.as_service().transaction() as db:
-        await db.execute(
-            """
-            select viva.arrive(10000000 + n, 10000000 + n, 'Human', 'en', 1000)
-              from generate_series((select count(*) from viva.telegram_accounts) + 1, $1::integer) n
-            """,
-            size,
-        )
-        await db.execute(
-            """
-            insert into ai_conversations (user_id, role, message, context, created_at)
-            select a.user_id, case n % 2 when 0 then 'user' else 'assistant' end, 'Something was said here, and kept.',
-                   '{"tokens": 9}', now() - interval '1 day' - n * interval '1 hour'
-              from viva.telegram_accounts a, generate_series(1, 100) n
-             where a.telegram_id <> $1
-               and not exists (select from ai_conversations c where c.user_id = a.user_id)
-            """,
-            telegram_id,
-        )
+    """So many people in all, each with ten turns kept."""
+    for first in range(1, size, BATCH):
+        async with viva.app.database.as_service().transaction() as db:
+            await db.execute(
+                """
+                insert into ai_conversations (user_id, role, message, context, created_at)
+                select arrived.user_id, case n % 2 when 0 then 'user' else 'assistant' end, 'Something was said here.',
+                       '{"tokens": 6}', now() - interval '1 day' - n * interval '1 hour'
+                  from (select (viva.arrive(10000000 + number, 10000000 + number, 'Human', 'en', 1000)).user_id
+                          from generate_series($1::integer, $2::integer) number
+                         where not exists (select from viva.telegram_accounts where telegram_id = 10000000 + number)
+                       ) arrived, generate_series(1, 10) n
+                """,
+                first,
+                min(first + BATCH - 1, size - 1),
+            )
 
 
 def main() -> None:

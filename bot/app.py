@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -53,6 +54,8 @@ log = logging.getLogger(__name__)
 
 WEBHOOK_PATH = "/telegram"
 DRAIN_SECONDS = 20.0
+DATABASE_SECONDS = 60.0
+"""How long a start waits for the database; then whoever started this process starts it again."""
 
 
 @functools.cache
@@ -131,9 +134,7 @@ class App:
         async with contextlib.AsyncExitStack() as doors:
             bot = Bot(settings.telegram_bot_token.get_secret_value(), session=session, default=defaults)
             doors.push_async_callback(session.close)
-            database = await Database.connect(
-                settings.database_url, pool_size=settings.database_pool_size, pooled=settings.database_pooled
-            )
+            database = await _connected(settings)
             doors.push_async_callback(database.close)
             model = Model(
                 api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key is not None else "none",
@@ -283,6 +284,22 @@ class App:
             await self._ask(stop, functools.partial(self.bot, call))
         except TelegramBadRequest as error:
             raise SettingsError(f"TELEGRAM_WEBHOOK_URL is refused by Telegram: {error.message}.") from None
+
+
+async def _connected(settings: Settings) -> Database:
+    """The database; one that is starting, or recovering from a crash, is waited for."""
+    assert settings.database_url is not None
+    ends = time.monotonic() + DATABASE_SECONDS
+    while True:
+        try:
+            return await Database.connect(
+                settings.database_url, pool_size=settings.database_pool_size, pooled=settings.database_pooled
+            )
+        except DatabaseUnavailable as error:
+            if time.monotonic() > ends:
+                raise
+            log.warning("the database does not answer yet: %s", error)
+        await asyncio.sleep(1)
 
 
 async def _serve(running: contextlib.AsyncExitStack, application: web.Application, port: int, *, name: str) -> None:

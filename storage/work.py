@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
+import asyncpg
 from pydantic import BaseModel
 
 from storage.database import Transaction
@@ -244,7 +245,11 @@ async def bury(transaction: Transaction, *, stale_seconds: float) -> int:
 
 async def lead(transaction: Transaction, *, name: str, process: uuid.UUID) -> bool:
     """Whether this process is the one that does what only one may do; takes the lead where nobody has it."""
-    return bool(await transaction.value("select viva.lead($1, $2)", name, process))
+    try:
+        return bool(await transaction.value("select viva.lead($1, $2)", name, process))
+    except asyncpg.ForeignKeyViolationError:
+        # Buried at this very moment.
+        return False
 
 
 async def leave_lead(transaction: Transaction, *, name: str, process: uuid.UUID) -> None:

@@ -271,7 +271,7 @@ async def test_a_provider_that_fails_ends_in_kind_words_and_a_choice(viva: Viva)
     ada = await viva.onboarded()
     viva.model.script(CHAT, status=500, times=5, retry_after=0)
     screen = await say(ada)
-    assert "The AI model did not answer" in screen.text
+    assert "The AI model does not answer" in screen.text
     assert await viva.rows(ada, "select * from token_usage where success or tokens_used > 0") == []
     await ada.tap("4")
     (row,) = await responses(viva, ada)

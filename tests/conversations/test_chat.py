@@ -263,7 +263,7 @@ async def test_when_the_model_stays_away_the_words_are_kept_and_a_tap_tries_agai
     mira = await viva.onboarded("Mira")
     viva.model.script(CHAT, status=503, retry_after=0.01, times=5)
     await mira.send("Hello")
-    assert "did not answer" in mira.screen.text and mira.screen.buttons == ["Try again", "Main menu"]
+    assert "does not answer" in mira.screen.text and mira.screen.buttons == ["Try again", "Main menu"]
     assert [turn["role"] for turn in await turns(viva, mira)] == ["user"]
     assert await charges(viva, mira) == []
     message = mira.screen.message["message_id"]

@@ -403,7 +403,7 @@ async def test_a_provider_that_fails_five_times_ends_in_words_and_a_way_on(viva:
     ada = await viva.onboarded()
     viva.model.script("chat/completions", status=500, times=5, retry_after=0)
     screen = await _drafted(ada)
-    assert "The AI model did not answer" in screen.text
+    assert "The AI model does not answer" in screen.text
     assert await viva.rows(ada, "select * from token_usage where success or tokens_used > 0") == []
     await ada.tap("Try again")
     assert PRESENT in ada.screen.text

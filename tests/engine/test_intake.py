@@ -146,6 +146,17 @@ async def test_an_update_of_a_known_kind_that_cannot_be_read_is_parked_at_once_a
     assert len(ada.messages) == before + 1
 
 
+async def test_fields_of_a_newer_bot_api_and_updates_out_of_order_are_taken_as_they_come(door: Door) -> None:
+    ada = await door.viva.onboarded()
+    later, sooner = message(ada, "Said second, brought first."), message(ada, "Said first, brought second.")
+    later["update_id"], sooner["update_id"] = sooner["update_id"], later["update_id"]
+    later["message"] |= {"hologram": {"depth": [1, 2]}, "sender_mood": "calm"}
+    later["message"]["from"]["is_hologram"] = True
+    assert [await door.knock(update) for update in (later, sooner, later)] == [200] * 3
+    await door.viva.quiet()
+    assert await said(door.viva, ada) == ["Said second, brought first.", "Said first, brought second."]
+
+
 # ----------------------------------------------------------------------------------------- polling
 
 

@@ -18,7 +18,7 @@ from storage.database import DatabaseUnavailable, Fenced
 from storage.work import NewMessage
 from tests.conftest import DatabaseUrls
 from tests.engine.crew import Crew, break_connections, crew_on
-from tests.world import Someone, Viva
+from tests.world import Someone, Viva, picture
 
 
 @pytest.fixture
@@ -137,6 +137,27 @@ async def test_a_long_flood_answer_delays_words_and_edits_and_loses_neither(viva
         await viva.service_rows("update viva.outbox_chats set due_at = now() where claimed_by is null")
     await viva.quiet()
     assert told(ada, before - 1) == ["changed", "one", "two"]
+
+
+async def test_an_upload_comes_through_floods_and_faults_once_and_whole(viva: Viva, ada: Someone) -> None:
+    assert viva.app is not None
+    await viva.app._outbox._media.put("faults/picture.jpg", picture())
+    viva.telegram.fail_next("sendPhoto", 429, "Too Many Requests: retry after 1", retry_after=1)
+    viva.telegram.fail_next("sendPhoto", 502, "Bad Gateway")
+    photo = {"photo": {"media": "faults/picture.jpg", "name": "picture.jpg"}, "caption": "Here it is."}
+    await post(viva, NewMessage(chat_id=ada.id, method="sendPhoto", payload=photo), text("after it", to=ada))
+    await viva.quiet()
+    assert [screen.text for screen in ada.screens[-2:]] == ["Here it is.", "after it"] and ada.screens[-2].photo
+
+
+async def test_a_picture_that_telegram_refuses_leaves_its_words(viva: Viva, ada: Someone) -> None:
+    assert viva.app is not None
+    await viva.app._outbox._media.put("faults/picture.jpg", picture())
+    viva.telegram.fail_next("sendPhoto", 400, "Bad Request: PHOTO_INVALID_DIMENSIONS")
+    photo = {"photo": {"media": "faults/picture.jpg", "name": "picture.jpg"}, "caption": "Here it is."}
+    await post(viva, NewMessage(chat_id=ada.id, method="sendPhoto", payload=photo))
+    await viva.quiet()
+    assert ada.screen.text == "Here it is." and not ada.screen.photo
 
 
 async def test_a_chat_that_vanished_is_noted_and_not_waited_for(viva: Viva, ada: Someone) -> None:

@@ -66,6 +66,21 @@ async def test_it_comes_once_on_sunday_evening_by_the_person_s_clock_to_those_wh
         assert await _due(viva, SUNDAY_EVENING - timedelta(hours=9)) == []
 
 
+async def test_where_the_time_zone_is_unknown_it_is_asked_first_and_leads_back(viva: Viva) -> None:
+    ada = await viva.onboarded(time_zone=None)
+    await ada.send("/journal")
+    await ada.tap("Your week, looked back on")
+    await ada.tap("Yes, look back with me")
+    await ada.tap("Yes, go on")
+    assert "Where are you?" in ada.screen.text
+    await ada.tap("London")
+    await ada.tap("Go on")
+    assert "It comes every Sunday evening." in ada.screen.text
+    await ada.tap("No more of these")
+    await ada.tap("Your week, looked back on")
+    assert "It does not come unless you ask for it." in ada.screen.text
+
+
 async def test_the_tick_puts_each_week_in_once(viva: Viva) -> None:
     ada = await viva.onboarded()
     await _wants(viva, ada)

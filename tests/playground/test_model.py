@@ -303,7 +303,7 @@ class Insight(BaseModel):
     parts: list[Insight]
 
 
-class Insights(BaseModel):
+class Findings(BaseModel):
     insights: list[Insight] = Field(min_length=2, max_length=4)
     stars: int = Field(gt=2, lt=9, multiple_of=3)
     urgent: bool
@@ -325,7 +325,7 @@ async def test_json_satisfies_the_schema_and_follows_the_words(client: AsyncOpen
 
 
 async def test_json_of_nested_definitions_lists_and_bounds(client: AsyncOpenAI) -> None:
-    found: Insights = await parse(client, "money_1: I feel at ease.\nmoney_3: I worry at night.", Insights)
+    found: Findings = await parse(client, "money_1: I feel at ease.\nmoney_3: I worry at night.", Findings)
     assert len({item.kind for item in found.insights}) == len(found.insights) >= 2
     assert found.insights[0].supporting_responses == ["money_1", "money_3"]
     assert found.stars in (3, 6)

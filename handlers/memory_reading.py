@@ -18,7 +18,7 @@ from bot.services import memory as service
 from bot.services import recall
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
-from handlers import home
+from handlers import home, price_tag
 from handlers.screen import Screen, button, replace
 from prompts import memory as prompts
 from prompts import replies
@@ -114,7 +114,7 @@ async def read(job: Job, doors: Doors) -> None:
     async with job.finish() as db:
         facts = await memory.count(db)
         if (key := job.payload.get("key")) is not None:
-            words = kept_back or WORDS("read_done", count=facts)
+            words = kept_back or f"{WORDS('read_done', count=facts)}\n\n{await price_tag.receipt(db, job)}"
             replace(job, Screen(text=words, rows=[[_to_memory(), home.back()]]), key=key)
 
 

@@ -16,7 +16,7 @@ from bot.errors import ModelError, ModelRefused
 from bot.services import vision as service
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
-from handlers import balance, recordings, start, vision_proposals, vision_telling
+from handlers import balance, price_tag, recordings, start, vision_proposals, vision_telling
 from handlers.screen import Screen, button, conclude, show
 from handlers.vision import VisionTap, back, overview, section_screen, title
 from handlers.vision_telling import waiting_for
@@ -172,7 +172,9 @@ async def draft(job: Job, doors: Doors) -> None:
     async with job.finish() as db:
         if await vision.written(db, proposal.id, text=text, cut=cut):
             proposal = proposal.model_copy(update={"text": text, "cut": cut, "state": "proposed"})
-            conclude(job, await vision_proposals.screen(db, proposal, section), key=job.payload["key"])
+            receipt = await price_tag.receipt(db, job)
+            shown = await vision_proposals.screen(db, proposal, section, receipt=receipt)
+            conclude(job, shown, key=job.payload["key"])
             await balance.warn_if_low(job, db)
 
 

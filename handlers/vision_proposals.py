@@ -33,8 +33,13 @@ router = Router(name="vision_proposals")
 # ----------------------------------------------------------------------------------------- screens
 
 
-async def screen(db: Transaction, proposal: Proposal, section: Section, *, before: str = "") -> Screen:
-    """A proposal with what there is to say about it, for the person to decide; `before` is said above it."""
+async def screen(
+    db: Transaction, proposal: Proposal, section: Section, *, before: str = "", receipt: str = ""
+) -> Screen:
+    """A proposal with what there is to say about it, for the person to decide.
+
+    `before` is said above it, and below it what it took, where it was written just now.
+    """
     material = await service.gather(db, proposal, section)
     draft = await vision.draft(db)
     standing = draft.sections[section.key].strip() if draft is not None else ""
@@ -45,6 +50,7 @@ async def screen(db: Transaction, proposal: Proposal, section: Section, *, befor
     notes += _notes(proposal, material)
     if replaces and proposal.purpose == "draft":
         notes.append(WORDS("will_replace"))
+    notes += [receipt] if receipt else []
     parts: list[Any] = [Italic(before), "\n\n"] if before else []
     parts += [title(section), "\n\n", *body]
     for note in notes:

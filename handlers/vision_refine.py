@@ -18,7 +18,7 @@ from bot.services import chat
 from bot.services import vision as service
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
-from handlers import balance, recordings, start, vision_proposals, vision_telling
+from handlers import balance, price_tag, recordings, start, vision_proposals, vision_telling
 from handlers.screen import Screen, button, conclude, show
 from handlers.vision import ProposalTap, VisionTap, back_to, overview, section_screen, title
 from handlers.vision_telling import waiting_for
@@ -148,7 +148,9 @@ async def refine(job: Job, doors: Doors) -> None:
         if await vision.written(db, proposal.id, text=refined.text, said=refined.said):
             await _keep_talk(job, db, proposal, refined, doors.model.models.chat)
             proposal = proposal.model_copy(update={"text": refined.text, "said": refined.said, "state": "proposed"})
-            conclude(job, await vision_proposals.screen(db, proposal, section), key=job.payload["key"])
+            receipt = await price_tag.receipt(db, job)
+            shown = await vision_proposals.screen(db, proposal, section, receipt=receipt)
+            conclude(job, shown, key=job.payload["key"])
             await vision_telling.wait_again(db, section, proposal, on=proposal)
             await balance.warn_if_low(job, db)
 

@@ -47,6 +47,21 @@ class Person:
             name = reference or f"{kind}:{uuid.uuid4()}"
             await meter.grant(db, user_id=self.user, amount=amount, kind=kind, reference=name, note=None)
 
+    async def paid(self, amount: int, *, charge: str) -> uuid.UUID:
+        async with self.database.as_service().transaction() as db:
+            order = await packs.order_pack(db, user_id=self.user, pack_id="small", tokens=amount, stars=amount)
+            credit = await packs.credit_payment(db, user_id=self.user, order_id=order, charge_id=charge, stars=amount)
+        return credit.payment_id
+
+    async def refunded(self, payment: uuid.UUID, *, refused: bool) -> str:
+        """How asking for a refund began; it is then made, or refused by Telegram."""
+        async with self.database.as_service().transaction() as db:
+            begun = await packs.begin_refund(db, user_id=self.user, payment_id=payment)
+        async with self.database.as_service().transaction() as db:
+            end = packs.undo_refund if refused else packs.end_refund
+            assert await end(db, payment) == (begun.outcome == "begun")
+        return begun.outcome
+
     async def adjusted(self, amount: int) -> grants.Adjusted:
         async with self.database.as_service().transaction() as db:
             return await grants.adjust(
@@ -350,6 +365,7 @@ class Purse:
     """What must be true of a person, kept by rules of its own."""
 
     given: list[Given] = field(default_factory=list)
+    bought: dict[uuid.UUID, tuple[int, Given]] = field(default_factory=dict)
     holds: dict[uuid.UUID, int] = field(default_factory=dict)
     period: int = 0
 
@@ -361,9 +377,15 @@ class Purse:
     def free(self) -> int:
         return self.balance - sum(self.holds.values())
 
-    def take(self, tokens: int) -> None:
-        def order(grant: Given) -> tuple[float, bool]:
-            return (float("inf") if grant.ends is None else grant.ends, grant.kind == "purchase")
+    @property
+    def returnable(self) -> int:
+        return min(self.free, sum(grant.left for grant in self.given if grant.kind == "purchase"))
+
+    def take(self, tokens: int, *, back: Given | None = None) -> None:
+        def order(grant: Given) -> tuple[bool, bool, float, bool]:
+            ends = float("inf") if grant.ends is None else grant.ends
+            bought = grant.kind == "purchase"
+            return (grant is not back, back is not None and not bought, ends, bought)
 
         for grant in sorted(self.given, key=order):
             taken = min(tokens, grant.left)
@@ -376,7 +398,7 @@ AMOUNTS = st.integers(1, 400)
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """Grants, drips, calls, crashes, expiries, deductions and profile versions, in any order."""
+    """Grants, drips, packs, refunds, calls, crashes, expiries, deductions and profile versions, in any order."""
 
     runner: asyncio.Runner
     database: Database
@@ -411,6 +433,29 @@ class AnyOrder(RuleBasedStateMachine):
     def give(self, amount: int, kind: str) -> None:
         self.run(self.ada.given(amount, kind=kind))
         self.purse.given.append(Given(kind=kind, left=amount))
+
+    @rule(amount=AMOUNTS, times=st.integers(1, 2))
+    def buy(self, amount: int, times: int) -> None:
+        charge = str(uuid.uuid4())
+        for _ in range(times):
+            payment = self.run(self.ada.paid(amount, charge=charge))
+        bought = Given(kind="purchase", left=amount)
+        self.purse.given.append(bought)
+        self.purse.bought[payment] = (amount, bought)
+
+    @precondition(lambda self: self.purse.bought)
+    @rule(refused=st.booleans(), data=st.data())
+    def refund(self, refused: bool, data: st.DataObject) -> None:
+        payment = data.draw(st.sampled_from(list(self.purse.bought)))
+        amount, bought = self.purse.bought[payment]
+        may = self.purse.returnable >= amount
+        assert self.run(self.ada.refunded(payment, refused=refused)) == ("begun" if may else "spent")
+        if may:
+            self.purse.take(amount, back=bought)
+            if refused:
+                self.purse.given.append(Given(kind="purchase", left=amount))
+            else:
+                del self.purse.bought[payment]
 
     @rule(amount=AMOUNTS)
     def deduct(self, amount: int) -> None:

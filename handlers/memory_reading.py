@@ -178,9 +178,11 @@ async def _facts(job: Job, doors: Doors, account: Account, *, number: int) -> bo
             known=await memory.known_places(db, batch.ids),
             today=datetime.now(UTC).astimezone(zone).date(),
         )
+        kept: list[uuid.UUID] = []
         for fact in new:
             replaces = [fact_id for fact_id in fact.replaces if fact_id in still]
-            await memory.keep(db, fact.model_copy(update={"replaces": replaces}))
+            replaces += [kept[place] for place in fact.replaces_new]
+            kept.append(await memory.keep(db, fact.model_copy(update={"replaces": replaces})))
         for fact_id, said in again:
             await memory.said_again(db, fact_id, said)
         await memory.mark_read(db, batch.ids)

@@ -44,7 +44,10 @@ class Fact(BaseModel):
 
 
 class NewFact(BaseModel):
-    """A fact to be kept; `replaces` are the standing facts that are no longer so."""
+    """A fact to be kept; `replaces` are the standing facts that are no longer so.
+
+    `replaces_new` are places in the list of new facts, of those before it.
+    """
 
     text: str
     category: str | None
@@ -53,6 +56,7 @@ class NewFact(BaseModel):
     said: Said
     tokens: int
     replaces: list[uuid.UUID] = []
+    replaces_new: list[int] = []
 
 
 class Source(BaseModel):

@@ -108,6 +108,20 @@ async def by_time(
     return [row.id for row in rows]
 
 
+async def said_within(
+    transaction: Transaction, ids: Sequence[uuid.UUID], *, since: datetime, until: datetime
+) -> set[uuid.UUID]:
+    """Those of the passages that were said in this time."""
+    rows = await transaction.many(
+        _Id,
+        "select id from viva.memory_passages where id = any ($1) and said_at >= $2 and said_at < $3",
+        list(ids),
+        since,
+        until,
+    )
+    return {row.id for row in rows}
+
+
 async def by_category(
     transaction: Transaction, category: str, *, limit: int, without: Sequence[uuid.UUID] = ()
 ) -> list[uuid.UUID]:

@@ -39,7 +39,7 @@ QUESTION = re.compile(
 )
 DENIAL = re.compile(r"\bI never (?:told|said)\b", re.I)
 SMALL = re.compile(
-    r"[a-z]{1,3}|what|when|where|which|remember|know|told|said|tell|about|have|does|last|never|that|this|did"
+    r"[a-z]{1,3}|what|when|where|which|remember|know|told|said|tell|about|have|does|last|never|that|this|called|yesterday|anything"
 )
 
 
@@ -61,7 +61,8 @@ def facts(text: str) -> dict[str, list[dict[str, Any]]]:
         words = html.unescape(piece)
         for sentence in model_vision.sentences(words):
             if not model_vision.is_order(sentence) and not sentence.rstrip().endswith("?"):
-                found += _in_sentence(sentence, int(number), standing)
+                earlier = [(len(standing) + place, each["text"]) for place, each in enumerate(found, 1)]
+                found += _in_sentence(sentence, int(number), [*standing, *earlier])
     return {"facts": found[:12]}
 
 
@@ -117,9 +118,13 @@ def remembered(system: str, words: str) -> list[str]:
     ]
     asked = {word for word in re.findall(r"[a-zà-ÿ]+", words.lower()) if not SMALL.fullmatch(word)}
     if QUESTION.search(words) or DENIAL.search(words):
-        best = max(material, key=lambda line: _shared(line, asked), default="")
-        if _shared(best, asked):
-            return [f"I find this: {best}."]
+        most = max((_shared(line, asked) for line in material), default=0)
+        best = [line for line in material if _shared(line, asked) == most][:2]
+        named = re.search(r"\b(?:yesterday|ago|last)\b", words, re.I)
+        if not most and named is not None and _lines(system, "recalled"):
+            return [f"I find this: {_lines(system, 'recalled')[0]}."]
+        if most:
+            return [f"I find this: {'; '.join(best)}."]
         return ["I find nothing about that in what you told me."]
     noted = re.search(r"they spoke of the same on (\d{1,2} \w+ \d{4})", system)
     if noted is not None:

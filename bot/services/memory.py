@@ -100,7 +100,8 @@ def checked(
     again: list[tuple[uuid.UUID, Said]] = []
     by_text = {normal(fact.text): fact for fact in standing}
     drawn = {(said.id, normal(said.quote)) for said in known}
-    for note in found:
+    placed: dict[int, int] = {}
+    for position, note in enumerate(found, len(standing) + 1):
         source = sources[note.source - 1] if 0 < note.source <= len(sources) else None
         text = " ".join(note.text.split()).rstrip(".")
         if source is None or not text or len(text) > MOST_FACT_CHARACTERS or LEFT_OUT in text:
@@ -116,6 +117,7 @@ def checked(
             continue
         if any(normal(other.text) == normal(text) for other in new):
             continue
+        placed[position] = len(new)
         replaces = [standing[number - 1] for number in note.replaces if 0 < number <= len(standing)]
         new.append(
             NewFact(
@@ -127,6 +129,7 @@ def checked(
                 tokens=tokens.count(text),
                 # What was said later is not undone by what was said before it.
                 replaces=[fact.id for fact in replaces if fact.said_at <= source.said_at],
+                replaces_new=[placed[number] for number in note.replaces if number in placed and number < position],
             )
         )
     return new, again

@@ -69,9 +69,12 @@ def merged(*lists: Sequence[uuid.UUID]) -> list[uuid.UUID]:
 
 
 def worth_it(matches: Sequence[Match], *, words: int) -> list[uuid.UUID]:
-    """The matches that share enough with what was asked to be about it; one word is enough for a short question."""
-    least = 1 if words <= 6 else LEAST_SHARED
-    return [match.id for match in matches if match.shared >= least and match.share >= SAME_THEME / 2]
+    """The matches that share enough with what was asked to be about it; one word will do where few were said."""
+    return [
+        match.id
+        for match in matches
+        if match.share >= SAME_THEME / 2 and (match.shared >= LEAST_SHARED or match.share >= SAME_THEME or words <= 6)
+    ]
 
 
 # --------------------------------------------------------------------------------------------- time
@@ -314,6 +317,12 @@ async def recollect(
         lists.append((await store.by_category(db, area, limit=LOOKED_AT, without=passed))[:3])
     seen = theme(matches, now=now)
     ranked = merged(*lists)
+    if span is not None:
+        # Who names a time means what was then; the best of any other time keeps the last place.
+        then = await store.said_within(db, ranked, since=span[0], until=span[1])
+        inside = [key for key in ranked if key in then]
+        outside = [key for key in ranked if key not in then]
+        ranked = [*inside[: MOST - 1], *outside[:1], *inside[MOST - 1 :], *outside[1:]]
     if seen.callback is not None:
         ranked = [seen.callback, *(key for key in ranked if key != seen.callback)]
     found = await store.passages(db, ranked[: LOOKED_AT * 2])

@@ -157,6 +157,14 @@ def test_a_completed_assessment_is_reproduced_from_its_stored_rows(
         facts=facts,
     )
     assert stored == scores
+    counted = rules.counted(
+        category_scores={key: each.score for key, each in scores.categories.items() if each.status},
+        green_line_status={key: each.status for key, each in scores.categories.items() if each.status},
+        answers=answers,
+        not_applicable=apart,
+        facts=facts,
+    )
+    assert rules.score(counted, answers, apart) == scores, "the rows alone give every score"
 
 
 def test_a_completed_assessment_keeps_the_branch_it_was_asked_after_the_fact_changes() -> None:

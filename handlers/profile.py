@@ -297,18 +297,26 @@ async def overview_of(db: Transaction, version: Version, *, opening: str | None 
     return overview(version, other=other, opening=opening)
 
 
+async def _in_use(db: Transaction) -> Version:
+    """The version in use, its percentage set right where something else has changed the row."""
+    version = await store.active(db)
+    if version.completion_percentage != service.completion(version):
+        version = await service.keep(db, await service.open_version(db), {})
+    return version
+
+
 @router.message(Command("profile", "you"))
 async def on_profile(message: Message, db: Transaction, work: Work) -> None:
     """Show who the person is."""
     await people.wait_for(db, None)
-    show(work, await overview_of(db, await service.keep(db, await service.open_version(db), {})))
+    show(work, await overview_of(db, await _in_use(db)))
 
 
 @router.callback_query(home.OpenTap.filter(F.feature == "profile"))
 async def on_open(tap: CallbackQuery, db: Transaction, work: Work) -> None:
     """Show who the person is, in place."""
     await people.wait_for(db, None)
-    show(work, await overview_of(db, await service.keep(db, await service.open_version(db), {})), tap=tap)
+    show(work, await overview_of(db, await _in_use(db)), tap=tap)
 
 
 @router.callback_query(CardTap.filter())

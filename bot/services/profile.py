@@ -12,7 +12,6 @@ from bot.services import assessment
 from bot.services.profile_words import converted
 from prompts import assessment as bank
 from prompts import replies
-from prompts.categories import CATEGORIES
 from prompts.profile import fact_questions
 from prompts.profile.fields import MEDIA, Field, fields, of_topic
 from storage import people
@@ -132,12 +131,12 @@ def differences(before: Profile, now: Profile) -> list[tuple[Field, str, str]]:
 # ------------------------------------------------------------------------------- what a model may know
 
 
-def known(profile: Profile, *, category_key: str | None = None) -> list[tuple[str, str]]:
+def known(profile: Profile) -> list[tuple[str, str]]:
     """What a model may know of a person, as (name, value) of one line each, short, the most telling first.
 
-    Names, place, love, family, work, health notes and what they say of their days; with `category_key` also their
-    story of that area of life. Never an address, a number to call, or a sum of money. What no longer fits the person
-    (the partner of somebody single) is left out. Both parts are the person's words: data, to be escaped and delimited.
+    Names, place, love, family, work, health notes and what they say of their days; never an address, a number to call,
+    or a sum of money. What no longer fits the person (the partner of somebody single) is left out. Both parts are the
+    person's words: data, to be escaped and delimited.
     """
     lines: dict[str, str] = {}
     for each in fields().fields:
@@ -159,10 +158,6 @@ def known(profile: Profile, *, category_key: str | None = None) -> list[tuple[st
         "children": ", ".join(part for part in children if part),
         "work": ", ".join(work),
     }
-    for area in CATEGORIES:
-        if area.key == category_key:
-            story = getattr(profile, area.story_column) or ""
-            first[f"their story of {area.label}, in their words"] = _one_line(story, TOLD_STORY)
     told, room = [], TOLD_IN_ALL
     for name, value in (first | lines).items():
         room -= len(name) + len(value) if value else 0

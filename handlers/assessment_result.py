@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import uuid
-from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
+from datetime import date, datetime
 
 from aiogram.filters.callback_data import CallbackData
 from aiogram.types import InlineKeyboardButton
@@ -116,7 +115,7 @@ def scores_of(result: store.Result) -> rules.Scores:
 
 def _day(moment: datetime, user: Account) -> date:
     """The person's own day, where their time zone is known."""
-    return moment.astimezone(ZoneInfo(user.time_zone) if user.time_zone else UTC).date()
+    return moment.astimezone(user.zone).date()
 
 
 def _date(day: date) -> str:

@@ -21,7 +21,7 @@ from bot.services import recordings as sound
 from bot.services.doors import Doors, Worth
 from bot.services.pictures import board as drawing
 from bot.services.work import Job, Work
-from handlers import balance, home, price_tag, start, trouble, usage
+from handlers import balance, home, price_tag, start, trouble
 from handlers.board import CollageTap, ItemTap, PaintTap, back, item_screen, picture_key, theirs
 from handlers.screen import Screen, button, replace, show
 from prompts import board as prompts
@@ -271,7 +271,7 @@ async def collage(job: Job, doors: Doors) -> None:
             show(job, Screen(text=WORDS("picture_nothing"), rows=[back()]))
         return
     shown = items[: rules.MOST_TILES]
-    today = datetime.now(UTC).astimezone(usage.zone(account)).date()
+    today = datetime.now(UTC).astimezone(account.zone).date()
     key = key_for(job.user_id, "board", f"collage-{area or 'all'}.png")
 
     async def draw() -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from datetime import UTC
-from zoneinfo import ZoneInfo
 
 from aiogram import F, Router
 from aiogram.filters import Command
@@ -91,7 +89,7 @@ async def print_book(job: Job, doors: Doors) -> None:
     book = service.Book(
         title=edition.title.strip() or WORDS("title"),
         name=name,
-        on=edition.updated_at.astimezone(ZoneInfo(account.time_zone) if account.time_zone else UTC).date(),
+        on=edition.updated_at.astimezone(account.zone).date(),
         sections=edition.sections,
         contents=WORDS("contents"),
     )

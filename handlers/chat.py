@@ -185,7 +185,7 @@ async def answer(job: Job, doors: Doors) -> None:
         await job.show_draft("")  # Telegram shows that VIVA is thinking, with a Stop button, before the first word
     vector = await memory_reading.vector_of(job, doors, asked.message)
     async with job.transaction() as db:
-        now = datetime.now(recall.zone(account.time_zone))
+        now = datetime.now(account.zone)
         recollection = await recall.recollect(
             db,
             asked=asked,

@@ -16,7 +16,7 @@ from aiogram.utils.formatting import Bold, ExpandableBlockQuote, Italic, Text
 from bot.config import Settings
 from bot.errors import NotFound
 from bot.media import key_for
-from bot.services import chat, recall
+from bot.services import chat
 from bot.services import conversations as service
 from bot.services import vision as visions
 from bot.services.doors import Doors
@@ -90,7 +90,7 @@ def talk_screen() -> Screen:
 async def list_screen(db: Transaction, user: Account, *, page: int = 0) -> Screen:
     """A page of threads, the latest first."""
     found = await conversations.latest(db, limit=PAGE + 1, skip=PAGE * page)
-    zone = recall.zone(user.time_zone)
+    zone = user.zone
     rows = [
         [button(f"{thread.last_turn_at.astimezone(zone):%d %b}  {thread.title}", ThreadTap(step="open", id=thread.id))]
         for thread in found[:PAGE]
@@ -107,7 +107,7 @@ async def list_screen(db: Transaction, user: Account, *, page: int = 0) -> Scree
 
 async def thread_screen(db: Transaction, user: Account, thread: Conversation) -> Screen:
     """The end of a thread, and what can be done with it."""
-    zone = recall.zone(user.time_zone)
+    zone = user.zone
     turns = chat.in_order(await conversations.turns_of(db, thread.id, limit=SHOWN_TURNS))
     parts: list[Any] = [Bold(thread.title or WORDS("untitled")), "\n"]
     parts.append(Italic(WORDS("when", first=_day(thread.created_at, zone), last=_day(thread.last_turn_at, zone))))
@@ -210,7 +210,7 @@ async def on_turn(tap: CallbackQuery, callback_data: TurnTap, user: Account, db:
     said = await conversations.turn(db, callback_data.id)
     if said is None:
         raise NotFound(WORDS("gone"))
-    parts = [Bold(_day(said.created_at, recall.zone(user.time_zone))), "\n\n", ExpandableBlockQuote(said.message)]
+    parts = [Bold(_day(said.created_at, user.zone)), "\n\n", ExpandableBlockQuote(said.message)]
     thread = await _thread_of(db, said)
     rows = [[button(WORDS("to_thread"), ThreadTap(step="open", id=thread.id))]] if thread is not None else []
     show(work, Screen(text=Text(*parts), rows=[*rows, _back()]))
@@ -359,9 +359,7 @@ async def export(job: Job, doors: Doors) -> None:
     if account is None or thread is None:
         async with job.finish():
             return
-    text = service.document(
-        thread, turns, person=account.first_name or WORDS("you"), zone=recall.zone(account.time_zone)
-    )
+    text = service.document(thread, turns, person=account.first_name or WORDS("you"), zone=account.zone)
     key = key_for(job.user_id, "exports", f"{thread.id}.md")
 
     async def store() -> str:

@@ -16,7 +16,6 @@ from bot.ai import tokens
 from bot.config import Settings
 from bot.errors import NotFound
 from bot.services import memory as service
-from bot.services import recall
 from bot.services.work import Work
 from handlers import care, home, memory_reading, price_tag, start
 from handlers.conversations import TurnTap
@@ -60,7 +59,7 @@ class FactTap(CallbackData, prefix="fact"):
 
 async def list_screen(db: Transaction, user: Account, *, page: int = 0) -> Screen:
     """A page of facts, the latest said first, each with where it comes from."""
-    zone = recall.zone(user.time_zone)
+    zone = user.zone
     state = await memory.state(db)
     number = await memory.count(db)
     page = min(max(page, 0), max(0, number - 1) // PAGE)
@@ -109,7 +108,7 @@ def _day(day: date | datetime) -> str:
 
 async def fact_screen(db: Transaction, user: Account, fact: Fact) -> Screen:
     """A fact with its words, since when it holds, and what it took the place of."""
-    zone = recall.zone(user.time_zone)
+    zone = user.zone
     parts: list[Any] = [Bold(fact.text), "\n\n", Italic(_origin(fact, zone)), "\n", ExpandableBlockQuote(fact.quote)]
     parts += ["\n\n", WORDS("since", day=_day(fact.valid_from))]
     if fact.valid_to is not None:
@@ -156,7 +155,7 @@ async def on_open(tap: CallbackQuery, user: Account, db: Transaction, work: Work
 async def on_digests(tap: CallbackQuery, callback_data: MemoryTap, user: Account, db: Transaction, work: Work) -> None:
     """Show what VIVA summed up, the newest first."""
     page = min(max(0, callback_data.page), 10_000)
-    zone = recall.zone(user.time_zone)
+    zone = user.zone
     found = await memory.all_digests(db, limit=DIGESTS_PAGE + 1, skip=DIGESTS_PAGE * page)
     parts: list[Any] = [Bold(WORDS("digests_title")), "\n\n", WORDS("digests_how" if found else "digests_empty")]
     for digest in found[:DIGESTS_PAGE]:
@@ -192,7 +191,7 @@ async def on_source(tap: CallbackQuery, callback_data: FactTap, user: Account, d
     elif fact.source_kind == "imagination":
         proposal = await vision.proposal(db, fact.source_id)
         to = VisionTap(step="open", key=proposal.section_key) if proposal is not None else None
-    words = WORDS(f"from_{fact.source_kind}", day=_day(fact.said_at.astimezone(recall.zone(user.time_zone))))
+    words = WORDS(f"from_{fact.source_kind}", day=_day(fact.said_at.astimezone(user.zone)))
     rows = [[button(WORDS("open_it"), to)]] if to is not None else []
     text = Text(Bold(words), "\n\n", ExpandableBlockQuote(fact.quote))
     show(
@@ -231,7 +230,7 @@ async def on_corrected(message: Message, waiting: dict[str, Any], user: Account,
     new = NewFact(
         text=words,
         category=fact.category,
-        valid_from=now.astimezone(recall.zone(user.time_zone)).date(),
+        valid_from=now.astimezone(user.zone).date(),
         confidence=1.0,
         said=said,
         tokens=tokens.count(words),

@@ -15,7 +15,6 @@ from bot.ai.meter import Action, Ticket
 from bot.ai.model import Reply
 from bot.errors import OutOfTokens, VivaError
 from bot.services import memory as service
-from bot.services import recall
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
 from handlers import home, price_tag
@@ -107,7 +106,7 @@ async def read(job: Job, doors: Doors) -> None:
             break
     account = await _welcome(job)
     if account is not None:
-        await _digests(job, doors, recall.zone(account.time_zone))
+        await _digests(job, doors, account.zone)
         await _vectors(job, doors)
     else:
         kept_back = await _why_not(job)
@@ -139,7 +138,7 @@ async def _why_not(job: Job) -> str:
 
 async def _facts(job: Job, doors: Doors, account: Account, *, number: int) -> bool:
     """Draw facts from the oldest unread words; False when there were none."""
-    zone = recall.zone(account.time_zone)
+    zone = account.zone
 
     async def choose() -> object:
         async with job.transaction() as db:

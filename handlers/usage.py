@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, tzinfo
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime
 
 from aiogram import Router
 from aiogram.filters import Command
@@ -51,19 +50,14 @@ def open_button() -> InlineKeyboardButton:
     return button(WORDS("see_calls"), UsageTap(page=0))
 
 
-def zone(user: Account) -> tzinfo:
-    """The person's time zone; UTC while it is unknown."""
-    return ZoneInfo(user.time_zone) if user.time_zone else UTC
-
-
 def day(moment: datetime, user: Account) -> str:
     """A day as the person reads it, such as "3 December"."""
-    local = moment.astimezone(zone(user))
+    local = moment.astimezone(user.zone)
     return f"{local.day} {local:%B}"
 
 
 def _call(call: store.Call, user: Account) -> list[object]:
-    local = call.created_at.astimezone(zone(user))
+    local = call.created_at.astimezone(user.zone)
     head = WORDS("call_head", when=f"{local.day} {local:%b %H:%M}", what=HOUSE(f"action_{call.action_type}"))
     if call.tokens_used == 0:
         return ["\n\n", Bold(head), "\n", WORDS("call_failed", model=call.model_used)]
@@ -129,7 +123,7 @@ async def month(job: Job, doors: Doors) -> None:
     """Draw the last thirty days by kind, and send the picture with what it shows in words."""
     async with job.transaction() as db:
         user = await people.account(db)
-        last_day = datetime.now(zone(user) if user else UTC).date()
+        last_day = datetime.now(user.zone if user else UTC).date()
         rows = await store.by_day(
             db, since=rules.first_day(last_day), time_zone=(user.time_zone if user else None) or "UTC"
         )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel
 
@@ -23,6 +24,14 @@ class Account(BaseModel):
     consent_version: int | None
     consented_at: datetime | None
     waiting_for: dict[str, Any] | None
+
+    @property
+    def zone(self) -> tzinfo:
+        """The person's time zone, UTC where it is not known."""
+        try:
+            return ZoneInfo(self.time_zone) if self.time_zone else UTC
+        except (ZoneInfoNotFoundError, ValueError):
+            return UTC
 
 
 class Zone(BaseModel):

@@ -10,8 +10,7 @@ import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import date, datetime, timedelta
 
 from bot.ai import tokens
 from bot.services import chat
@@ -46,14 +45,6 @@ CALLBACK_AFTER = timedelta(days=6)
 WEEKS_LOOKED_AT = 10
 MANY_WEEKS = 3
 """In so many different weeks the same has come up: another question is due."""
-
-
-def zone(name: str | None) -> tzinfo:
-    """The person's time zone, UTC where it is not known."""
-    try:
-        return ZoneInfo(name) if name else UTC
-    except (ZoneInfoNotFoundError, ValueError):
-        return UTC
 
 
 # ------------------------------------------------------------------------------------------- merging

@@ -158,13 +158,13 @@ async def _ask(
         user,
         settings,
         what=WORDS("what"),
+        why=WORDS("price_again" if material.earlier else "price"),
         low=low,
         high=high,
         go_on=StepsTap(category=key, step="find"),
         back=_ways(key),
     )
-    why = WORDS("price_again" if material.earlier else "price")
-    show(work, Screen(text=Text(assessment_result.heading(key), "\n\n", why, "\n\n", tag.text), rows=tag.rows), tap=tap)
+    show(work, Screen(text=Text(assessment_result.heading(key), "\n", tag.text), rows=tag.rows), tap=tap)
 
 
 async def _begin(tap: CallbackQuery, key: str, db: Transaction, work: Work) -> None:

@@ -297,7 +297,8 @@ async def collage(job: Job, doors: Doors) -> None:
         else:
             caption = WORDS("picture_caption", date=date)
         if len(items) > len(shown):
-            caption += "\n\n" + WORDS("picture_more", count=len(items) - len(shown))
+            more = len(items) - len(shown)
+            caption += "\n\n" + WORDS("picture_more_one" if more == 1 else "picture_more", count=more)
         show(job, Screen(text=caption, rows=[back()], picture=stored))
 
 

@@ -110,7 +110,8 @@ async def thread_screen(db: Transaction, user: Account, thread: Conversation) ->
     zone = user.zone
     turns = chat.in_order(await conversations.turns_of(db, thread.id, limit=SHOWN_TURNS))
     parts: list[Any] = [Bold(thread.title or WORDS("untitled")), "\n"]
-    parts.append(Italic(WORDS("when", first=_day(thread.created_at, zone), last=_day(thread.last_turn_at, zone))))
+    first, last = _day(thread.created_at, zone), _day(thread.last_turn_at, zone)
+    parts.append(Italic(first if first == last else WORDS("when", first=first, last=last)))
     for turn in turns:
         speaker = WORDS("viva") if turn.role == "assistant" else WORDS("you")
         parts += ["\n\n", Bold(speaker), "  ", _short(chat.plain(turn.message))]

@@ -186,13 +186,14 @@ async def _ask(
         user,
         settings,
         what=WORDS("what"),
+        why=WORDS("price"),
         low=low,
         high=high,
         like=(Action.INSIGHT_GENERATION, "read"),
         go_on=InsightsTap(assessment=result.id.hex, step="read"),
         back=_to_result(result),
     )
-    show(work, Screen(text=Text(WORDS("price"), "\n\n", tag.text), rows=tag.rows), tap=tap)
+    show(work, tag, tap=tap)
 
 
 @router.callback_query(InsightTap.filter())

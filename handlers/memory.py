@@ -114,7 +114,8 @@ async def fact_screen(db: Transaction, user: Account, fact: Fact) -> Screen:
     if fact.valid_to is not None:
         parts += ["\n", WORDS("until", day=_day(fact.valid_to))]
     if fact.said_again:
-        parts += ["\n", WORDS("again", count=len(fact.said_again))]
+        times = len(fact.said_again)
+        parts += ["\n", WORDS("again_one" if times == 1 else "again_many", count=times)]
     before = await memory.replaced(db, fact.id)
     for older in before:
         until = _day(older.valid_to or older.valid_from)
@@ -159,8 +160,9 @@ async def on_digests(tap: CallbackQuery, callback_data: MemoryTap, user: Account
     found = await memory.all_digests(db, limit=DIGESTS_PAGE + 1, skip=DIGESTS_PAGE * page)
     parts: list[Any] = [Bold(WORDS("digests_title")), "\n\n", WORDS("digests_how" if found else "digests_empty")]
     for digest in found[:DIGESTS_PAGE]:
-        first, last = digest.covers_from.astimezone(zone), digest.covers_to.astimezone(zone)
-        parts += ["\n\n", Bold(WORDS(f"digest_{digest.kind}", first=_day(first), last=_day(last))), "\n", digest.text]
+        first, last = _day(digest.covers_from.astimezone(zone)), _day(digest.covers_to.astimezone(zone))
+        key = "digest_talk_day" if digest.kind == "talk" and first == last else f"digest_{digest.kind}"
+        parts += ["\n\n", Bold(WORDS(key, first=first, last=last)), "\n", digest.text]
     turns = []
     if page > 0:
         turns.append(button(WORDS("newer"), MemoryTap(step="digests", page=page - 1)))

@@ -113,7 +113,8 @@ async def read(job: Job, doors: Doors) -> None:
     async with job.finish() as db:
         facts = await memory.count(db)
         if (key := job.payload.get("key")) is not None:
-            words = kept_back or f"{WORDS('read_done', count=facts)}\n\n{await price_tag.receipt(db, job)}"
+            name = {0: "read_none", 1: "read_one"}.get(facts, "read_done")
+            words = kept_back or f"{WORDS(name, count=facts)}\n\n{await price_tag.receipt(db, job)}"
             replace(job, Screen(text=words, rows=[[_to_memory(), home.back()]]), key=key)
 
 

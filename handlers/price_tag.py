@@ -33,18 +33,23 @@ async def screen(
     go_on: CallbackData,
     back: Sequence[InlineKeyboardButton],
     like: tuple[Action, str] | None = None,
+    why: str | None = None,
 ) -> Screen:
     """What an action takes, from `low` to `high` tokens, and what the person has; `go_on` is the tap that begins it.
 
     `like` is the kind of its calls and how the name of their step begins: then what it really took the person the last
-    times is said as well. Where not even `low` is there, it says what is missing and when more comes, and there is no
-    way to begin.
+    times is said as well. `why` says what comes of it. Where not even `low` is there, it says what is missing and when
+    more comes, and there is no way to begin.
     """
     purse = await meter.wallet(db)
     assert purse is not None
     free = purse.balance - purse.held
-    range_ = WORDS("price_exact" if low == high else "price_range", low=wallet.tokens(low), high=wallet.tokens(high))
-    parts: list[object] = [Bold(what), "\n\n", range_]
+    if low == high:
+        takes = WORDS("price_exact", high=wallet.tokens(high))
+    else:
+        least, most = wallet.about(low, high)
+        takes = WORDS("price_range", low=least, high=most)
+    parts: list[object] = [Bold(what), "\n\n", *([why, "\n\n"] if why is not None else []), takes]
     past = await usage.past(db, like[0], step=like[1]) if like is not None and low != high else None
     if past is not None:
         key = "price_past" if past.low != past.high else "price_past_exact"

@@ -14,7 +14,7 @@ from bot.services import reminders as rules
 from bot.services import time_zone as clocks
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
-from handlers import assessment, assessment_result, home, time_zone
+from handlers import assessment, home, time_zone
 from handlers.blueprint import RemindTap, StepTap
 from handlers.screen import Screen, button, show
 from prompts import replies
@@ -125,8 +125,7 @@ async def _list_screen(db: Transaction, user: Account) -> Screen:
 
 
 def _empty_ways() -> list[list[InlineKeyboardButton]]:
-    result = button(assessment_result.WORDS("to_result"), home.OpenTap(feature="assessment"))
-    return [[result, home.back()]]
+    return [[button(home.WORDS("assessment"), home.OpenTap(feature="assessment")), home.back()]]
 
 
 def _sent_screen(reminder: Reminder) -> Screen:

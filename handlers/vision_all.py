@@ -111,7 +111,7 @@ async def missing_screen(db: Transaction, user: Account, settings: Settings) -> 
         db,
         user,
         settings,
-        what=WORDS("missing_price", count=len(missing.ready)),
+        what=WORDS("missing_price_one" if len(missing.ready) == 1 else "missing_price", count=len(missing.ready)),
         low=low,
         high=high,
         go_on=VisionTap(step="missing_go"),

@@ -47,7 +47,7 @@ async def _next(db: Transaction, user: Account, settings: Settings, *, after: st
     await people.wait_for(db, {"kind": "vision_walk", "category": section.key})
     parts: list[Any] = [noted, "\n\n"] if noted else []
     parts += [title(section), "\n\n", Bold(WORDS("ask")), "\n\n", WORDS("ask_how")]
-    parts += ["\n\n", Italic(WORDS("tell_left", count=len(left)))]
+    parts += ["\n\n", Italic(WORDS("tell_last" if len(left) == 1 else "tell_left", count=len(left)))]
     rows = [
         [
             button(WORDS("tell_skip"), VisionTap(step="tell", key=section.key)),

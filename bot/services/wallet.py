@@ -10,6 +10,12 @@ def tokens(count: int) -> str:
     return f"{count:,}"
 
 
+def about(low: int, high: int) -> tuple[str, str]:
+    """A range of tokens in two figures each, and no narrower than it is: 6,156 to 17,612 is 6,100 to 18,000."""
+    below, above = 10 ** max(len(str(low)) - 2, 0), 10 ** max(len(str(high)) - 2, 0)
+    return tokens(low // below * below), tokens(-(-high // above) * above)
+
+
 def money(cents: Decimal) -> str:
     """US cents as dollars, with as many places as it takes to show that something was paid."""
     dollars = cents / 100

@@ -170,7 +170,7 @@ async def test_what_is_forgotten_is_gone_from_all_that_viva_reads_and_does_not_c
     await mira.send("/memory")
     await mira.tap("Start over")
     await mira.tap("Yes, go on")
-    assert "notes now" in mira.screen.text and "Loves swimming" in await facts(viva, mira)
+    assert "Done. I have one note now." in mira.screen.text and "Loves swimming" in await facts(viva, mira)
     assert not any("Edith" in fact for fact in await facts(viva, mira))
     kept = await viva.rows(mira, "select message from ai_conversations where message like '%Edith%'")
     assert len(kept) == 2, "what was said stays where it was said"

@@ -249,10 +249,12 @@ async def _end(job: Job, db: Transaction, why: str, *, again: bool, more: Sequen
     parts += ["\n\n", Italic(await price_tag.receipt(db, job))]
     rows = []
     if done:
+        # Both buttons are about all that waits, also from before.
+        count = len(await vision.waiting(db))
         rows.append(
             [
-                button(WORDS("read_waiting", count=len(done)), VisionTap(step="waiting"), style="success"),
-                button(WORDS("keep_all", count=len(done)), VisionTap(step="keep_all")),
+                button(WORDS("read_waiting", count=count), VisionTap(step="waiting"), style="success"),
+                button(WORDS("keep_all", count=count), VisionTap(step="keep_all")),
             ]
         )
     rows += [[button(WORDS("try_section", section=_name(p)), ProposalTap(step="retry", id=p.id))] for p in failed]

@@ -149,7 +149,8 @@ async def test_stop_keeps_what_is_done_and_leaves_the_rest_for_another_time(viva
     assert "Write 2 sections" in ada.screen.text
     await ada.tap("Yes, go on")
     assert "Written: 2" in ada.screen.text
-    await ada.tap("Keep all 2")
+    await ada.tap("Keep all 3")
+    assert "Kept in your vision: 3" in ada.screen.text
     await ada.tap_data("vision:missing_stop:")
     assert "My life vision" in ada.screen.text
 

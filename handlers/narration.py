@@ -15,6 +15,7 @@ from aiogram.utils.formatting import Bold, Text
 from bot.config import Settings
 from bot.errors import NotFound
 from bot.services import narration as service
+from bot.services import vision as visions
 from bot.services.work import Work
 from handlers import home, price_tag, start
 from handlers.screen import Screen, button, passing, show, shown
@@ -78,11 +79,6 @@ def back(edition: Edition | None = None) -> list[InlineKeyboardButton]:
     return [button(WORDS("listen"), ListenTap(step="open", id=edition.id)), home.back()]
 
 
-def short(label: str) -> str:
-    """A section's name on a button: "Fun" of "Fun / Recreation"."""
-    return label.partition(" / ")[0]
-
-
 async def screen(db: Transaction, settings: Settings, edition: Edition | None = None) -> Screen:
     """What can be heard of an edition, of the newest where none is given."""
     found = await editions.editions(db)
@@ -99,7 +95,7 @@ async def screen(db: Transaction, settings: Settings, edition: Edition | None = 
         parts += ["\n\n", WORDS("no_model")]
     buttons = [
         button(
-            f"{section.icon} {short(section.label)}" + (" ✓" if section.key in ready else ""),
+            visions.short(section) + (" ✓" if section.key in ready else ""),
             ListenTap(step="one", id=edition.id, key=section.key),
         )
         for section in SECTIONS

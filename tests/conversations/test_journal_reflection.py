@@ -18,7 +18,7 @@ SUNDAY_EVENING = datetime(2026, 11, 22, 18, 30, tzinfo=UTC)
 
 async def _wants(viva: Viva, person: Someone) -> None:
     await person.send("/journal")
-    await person.tap("Your week, looked back on")
+    await person.tap("Look back on your week")
     await person.tap("Yes, look back with me")
     assert "tokens" in person.screen.text
     await person.tap("Yes, go on")
@@ -69,7 +69,7 @@ async def test_it_comes_once_on_sunday_evening_by_the_person_s_clock_to_those_wh
 async def test_where_the_time_zone_is_unknown_it_is_asked_first_and_leads_back(viva: Viva) -> None:
     ada = await viva.onboarded(time_zone=None)
     await ada.send("/journal")
-    await ada.tap("Your week, looked back on")
+    await ada.tap("Look back on your week")
     await ada.tap("Yes, look back with me")
     await ada.tap("Yes, go on")
     assert "Where are you?" in ada.screen.text
@@ -77,7 +77,7 @@ async def test_where_the_time_zone_is_unknown_it_is_asked_first_and_leads_back(v
     await ada.tap("Go on")
     assert "It comes every Sunday evening." in ada.screen.text
     await ada.tap("No more of these")
-    await ada.tap("Your week, looked back on")
+    await ada.tap("Look back on your week")
     assert "It does not come unless you ask for it." in ada.screen.text
 
 

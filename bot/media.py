@@ -28,8 +28,8 @@ LINK_LASTS = timedelta(days=1)
 
 GIGABYTE = 1 << 30
 
-DRAWN = ("assessments", "books", "usage")
-"""Folders of what VIVA draws anew whenever it is asked to: counted, and never refused."""
+DRAWN = ("assessments", "books", "collages", "exports", "usage")
+"""Folders of what VIVA makes anew whenever it is asked to: counted, and never refused."""
 
 
 def key_for(user_id: uuid.UUID, folder: str, name: str) -> str:

@@ -11,12 +11,11 @@ from aiogram.utils.formatting import Bold, Italic, Text
 
 from bot.ai.meter import Action
 from bot.config import Settings
-from bot.errors import ModelRefused, ModelUnavailable, NoModel, NotFound, OutOfTokens
+from bot.errors import NotFound
 from bot.services import blueprint as rules
-from bot.services import wallet
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
-from handlers import assessment, assessment_result, balance, home, price_tag, start, vision
+from handlers import assessment, assessment_result, balance, home, price_tag, start, trouble, vision
 from handlers.assessment_result import StepsTap
 from handlers.screen import Screen, button, replace, show
 from prompts import blueprint as prompts
@@ -262,18 +261,8 @@ async def write_failed(job: Job, db: Transaction, error: Exception) -> None:
     if begun is None:
         return
     await store.fail(db, begun.id)
-    more = []
-    if isinstance(error, OutOfTokens):
-        needed, left = wallet.tokens(error.available + error.missing), wallet.tokens(error.available)
-        why = HOUSE("out_of_tokens", needed=needed, left=left)
-        more.append(button(WORDS("balance"), home.OpenTap(feature="balance")))
-    elif isinstance(error, NoModel):
-        why = HOUSE("model_missing")
-    elif isinstance(error, ModelUnavailable):
-        why = HOUSE("model_busy")
-    else:
-        why = HOUSE("model_refused") if isinstance(error, ModelRefused) else WORDS("failed")
-    replace(job, _trouble_screen(begun.category, why, *more), key=job.payload["key"])
+    why = trouble.why(error, otherwise=WORDS("failed"))
+    replace(job, _trouble_screen(begun.category, why, *trouble.balance_button(error)), key=job.payload["key"])
 
 
 JOBS = {"blueprint.write": (write, write_failed)}

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from aiogram import F, Router
+from aiogram.dispatcher.event.bases import SkipHandler
 from aiogram.filters import Command
 from aiogram.filters.callback_data import CallbackData
 from aiogram.types import CallbackQuery, InlineKeyboardButton, Message
@@ -347,8 +348,10 @@ async def on_reworded(
 @router.message(Waiting("board_photo"), F.photo | F.document)
 async def on_new_photo(message: Message, waiting: dict[str, Any], user: Account, db: Transaction, work: Work) -> None:
     """Put this photo to the item."""
-    item = await theirs(db, uuid.UUID(waiting["item"]))
     await people.wait_for(db, None)
+    item = await board.item(db, uuid.UUID(waiting["item"]))
+    if item is None:
+        raise SkipHandler  # the journal keeps it
     caption = (message.caption or "").replace("\0", "").strip()
     if caption:
         await care.speak_up(work, db, user, caption)

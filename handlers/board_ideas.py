@@ -11,7 +11,7 @@ from aiogram.utils.formatting import Bold, Text
 from bot.ai import tokens
 from bot.ai.meter import Action
 from bot.config import Settings
-from bot.errors import NotFound
+from bot.errors import ModelError, ModelUnavailable, NotFound
 from bot.services import board as rules
 from bot.services import vision as vision_rules
 from bot.services.doors import Doors
@@ -148,7 +148,8 @@ async def on_yes(
         return
     tagged = tap.message.message_id if tap.message is not None else 0
     show(work, Screen(text=WORDS("ideas_coming")), tap=tap)
-    work.start("board.ideas", {"area": area.key, "message": tagged}, lane="board", key=f"{area.key}:{tagged}")
+    key = f"{work.chat_id}:{area.key}:{tagged}"
+    work.start("board.ideas", {"area": area.key, "message": tagged}, lane="board", key=key)
 
 
 @router.callback_query(IdeasTap.filter(F.step == "pass"))
@@ -190,15 +191,25 @@ async def look_for_ideas(job: Job, doors: Doors) -> None:
     async with job.transaction() as db:
         account = await people.account(db)
         material = await _material(db, area)
+        waiting = await board.offered(db, area.key)
     if account is None or account.consented_at is None:
         async with job.finish():
             _say_instead(job, Screen(text=WORDS("withdrawn"), rows=[back()]))
         return
+    if waiting and not job.done("ideas"):
+        # Out of another price tag, while this waited: nobody pays for more before they have seen those.
+        async with job.finish():
+            _say_instead(job, _ideas_screen(area, waiting, head=WORDS("ideas_wait")))
+        return
     await job.show_action("typing")
     found = await _ask(job, doors, material, step="ideas")
     if wrong := rules.faults(found, material.known):
-        again = await _ask(job, doors, material, step="ideas_again", faults=wrong)
-        found = [*again, *found]
+        try:
+            found = [*await _ask(job, doors, material, step="ideas_again", faults=wrong), *found]
+        except ModelError as error:
+            may_pass = isinstance(error, ModelUnavailable) and not job.last_try
+            if may_pass or not rules.fitting(found, material.known):
+                raise
     good = rules.fitting(found, material.known)
     async with job.finish() as db:
         offered = [

@@ -206,6 +206,12 @@ async def paint(job: Job, doors: Doors) -> None:
         async with job.finish():
             _say_instead(job, Screen(text=words, rows=[back()]))
         return
+    if item.image_url is not None and not job.done("paint"):
+        # A picture came while this waited: out of another price tag, or a photo of the person's.
+        async with job.finish():
+            open_it = button(WORDS("keep_it"), ItemTap(step="open", id=item.id))
+            _say_instead(job, Screen(text=WORDS("painted_already"), rows=[[open_it], back()]))
+        return
     key = key_for(job.user_id, "board", f"{item_id}-{job.head.id}.jpg")
 
     async def keep(content: bytes) -> str:
@@ -272,7 +278,7 @@ async def collage(job: Job, doors: Doors) -> None:
         return
     shown = items[: rules.MOST_TILES]
     today = datetime.now(UTC).astimezone(account.zone).date()
-    key = key_for(job.user_id, "board", f"collage-{area or 'all'}.png")
+    key = key_for(job.user_id, "collages", f"{area or 'all'}.png")
 
     async def draw() -> str:
         pins = [

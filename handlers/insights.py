@@ -11,7 +11,7 @@ from aiogram.utils.formatting import Bold, Italic, Text
 
 from bot.ai.meter import Action
 from bot.config import Settings
-from bot.errors import ModelRefused, NotFound, OutOfTokens
+from bot.errors import ModelError, ModelUnavailable, NotFound
 from bot.services import insights as rules
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
@@ -232,8 +232,9 @@ async def read(job: Job, doors: Doors) -> None:
         wrong = {"role": "user", "content": prompts.again(findings)}
         try:
             second = await _call(job, doors, "read again", [*request, given, wrong], areas)
-        except (ModelRefused, OutOfTokens):
-            if not kept:
+        except ModelError as error:
+            may_pass = isinstance(error, ModelUnavailable) and not job.last_try
+            if may_pass or not kept:
                 raise
         else:
             kept = rules.joined(kept, rules.check(second.insights, areas)[0])

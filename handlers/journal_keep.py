@@ -302,6 +302,14 @@ async def keep_recording(job: Job, doors: Doors) -> None:
     """Fetch the recording and store it first; then write down its words and show them."""
     entry_id = uuid.UUID(job.payload["entry"])
     kept = Recording.model_validate(job.payload["kept"]) if "kept" in job.payload else None
+    if kept is not None:
+        async with job.transaction() as db:
+            entry = await journal.entry(db, entry_id)
+        if entry is not None and _transcript(entry, kept):
+            # The second tap of a double one, or the person has written down themselves what was said.
+            async with job.finish():
+                replace(job, entry_screen(entry), key=job.payload["key"])
+            return
     name = f"{entry_id}-{job.head.id}"
     try:
         recording, seconds = await sound.keep(job, doors, folder="journal", name=name, category="journal", kept=kept)
@@ -311,9 +319,11 @@ async def keep_recording(job: Job, doors: Doors) -> None:
         await _keep_image(job, doors, await _keep_film(job, doors, name))
         return
     async with job.transaction() as db:
-        await journal.keep_recording(db, entry_id, recording)
+        entry = await journal.entry(db, entry_id)
+        if entry is not None and not _transcript(entry, recording):
+            await journal.keep_recording(db, entry_id, recording)
         account = await people.account(db)
-        gone = await journal.entry(db, entry_id) is None
+        gone = entry is None
         assert account is not None
     if gone:
         async with job.finish():
@@ -330,13 +340,15 @@ async def keep_recording(job: Job, doors: Doors) -> None:
             problem = error
     async with job.finish() as db:
         sign = None
-        if transcript is not None:
-            await journal.keep_recording(db, entry_id, recording.model_copy(update={"transcript": transcript.text}))
-            sign = await care.speak_up(job, db, account, transcript.text)
         entry = await journal.entry(db, entry_id)
         if entry is None:
             _left_over(job, [recording.url])
             return
+        if transcript is not None:
+            if not _transcript(entry, recording):  # what the person wrote meanwhile stays
+                heard_one = recording.model_copy(update={"transcript": transcript.text})
+                await journal.keep_recording(db, entry_id, heard_one)
+            sign = await care.speak_up(job, db, account, transcript.text)
         place = next((i for i, r in enumerate(entry.audio_recordings) if r.url == recording.url), 0)
         heard = transcript.text if transcript is not None else None
         text = _told(entry, seconds, heard, problem, consented=account.consented_at is not None)
@@ -344,6 +356,11 @@ async def keep_recording(job: Job, doors: Doors) -> None:
         replace(job, Screen(text=text, rows=_rows(job, entry, hear=again)), key=job.payload["key"])
         if transcript is not None and sign is None:
             await balance.warn_if_low(job, db)
+
+
+def _transcript(entry: Entry, recording: Recording) -> str:
+    """What stands as said in this recording of the entry; empty where nothing does yet."""
+    return next((each.transcript for each in entry.audio_recordings if each.url == recording.url), "")
 
 
 async def _keep_film(job: Job, doors: Doors, name: str) -> str:

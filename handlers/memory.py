@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 
 from aiogram import F, Router
+from aiogram.dispatcher.event.bases import SkipHandler
 from aiogram.filters import Command
 from aiogram.filters.callback_data import CallbackData
 from aiogram.types import CallbackQuery, InlineKeyboardButton, Message
@@ -218,15 +219,15 @@ async def on_corrected(message: Message, waiting: dict[str, Any], user: Account,
     """Keep the person's own wording; what stood there before stays as its history."""
     words = " ".join((message.text or "").replace("\0", "").split())
     fact = await memory.fact(db, uuid.UUID(waiting["fact"]))
+    if fact is None or fact.valid_to is not None:
+        await people.wait_for(db, None)
+        raise SkipHandler  # nothing is there to be corrected any more: the words are taken as talk
     await care.speak_up(work, db, user, words)
     if not words or len(words) > MOST_CORRECTION:
         leave = [button(WORDS("leave"), MemoryTap(step="list"))]
         show(work, Screen(text=WORDS("too_long", most=MOST_CORRECTION), rows=[leave]))
         return
     await people.wait_for(db, None)
-    if fact is None or fact.valid_to is not None:
-        show(work, await list_screen(db, user))
-        return
     now = datetime.now(UTC)
     said = Said(kind="correction", id=fact.id, quote=words, said_at=now)
     new = NewFact(

@@ -236,7 +236,7 @@ def excerpt(passage: Passage, words: str, *, most: int = PASSAGE_TOKENS) -> tupl
     text = " ".join(passage.text.split())
     if passage.tokens is not None and passage.tokens <= most:
         return text, passage.tokens
-    size = tokens.count(text)
+    size = passage.tokens or tokens.count(text)
     if size <= most:
         return text, size
     asked = {word[:5] for word in re.findall(r"\w{4,}", words.casefold())}

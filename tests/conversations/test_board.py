@@ -92,6 +92,11 @@ async def test_a_photo_hangs_there_upright_and_goes_with_its_item(viva: Viva) ->
     assert second.exists() and not first.exists()
     await ada.tap_data(ItemTap(step="bare", id=item["id"]).pack())
     assert (await _items(viva, ada))[0]["image_url"] is None and not second.exists()
+    await ada.tap_data(ItemTap(step="photo", id=item["id"]).pack())
+    await viva.rows(ada, "delete from vision_board_items returning 1 as one")
+    await ada.send_photo(caption="What the gate leads to")
+    (kept,) = await viva.rows(ada, "select content, image_urls from journal_entries")
+    assert kept["content"] == "What the gate leads to" and kept["image_urls"], "the item is gone, the photo is not lost"
 
 
 async def test_a_photo_without_words_is_asked_for_some(viva: Viva) -> None:
@@ -156,7 +161,9 @@ async def test_a_painted_picture_has_a_price_tag_and_a_receipt(viva: Viva) -> No
     await ada.tap("Paint it for me")
     assert "This takes 4,000 tokens" in ada.screen.text
     yes, tagged = ada.screen.data("Yes, go on"), ada.screen.message["message_id"]
-    await ada.tap("Yes, go on")
+    await viva.telegram.tap_data(ada.account, ada.screens[0].message["message_id"], yes)
+    await ada.tap_data(yes, message_id=tagged)
+    assert any("a picture already" in text for text in ada.messages), "two price tags are one picture"
     await ada.tap_data(yes, message_id=tagged)
     painted = (await _items(viva, ada))[0]
     assert _file(painted["image_url"]).exists()

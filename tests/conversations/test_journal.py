@@ -80,11 +80,12 @@ async def test_with_too_few_tokens_the_recording_is_kept_and_can_be_written_down
     assert viva.model.requests == []
     await viva.service_rows(grant, user_id, 100_000, "test:rich")
     viva.model.script("audio/transcriptions", text="Now you can hear me.")
+    await ada.tap("Write it down now", wait=False)
     await ada.tap("Write it down now")
-    await viva.quiet()
     assert any("Now you can hear me." in text for text in ada.messages)
     (entry,) = await _entries(viva, ada)
     assert entry["audio_recordings"][0]["transcript"] == "Now you can hear me."  # type: ignore[index]
+    assert len(viva.model.requests) == 1, "a double tap is heard, and paid, once"
     assert await viva.service_rows("select * from viva.ledger_differences()") == []
 
 

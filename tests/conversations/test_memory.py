@@ -191,6 +191,15 @@ async def test_memory_is_put_right_paused_and_wiped_by_its_person(viva: Viva) ->
     screen = await mira.send("I live near Cork, in Cobh.")
     assert screen is not None and "I live near Cork, in Cobh." in screen.text and "Before that" in screen.text
     await mira.tap("What I remember")
+    await mira.tap("1")
+    await mira.tap("Put it right")
+    wrong = "update viva.memory_facts set valid_to = valid_from where valid_to is null returning id"
+    (closed,) = await viva.rows(mira, wrong)
+    await mira.send("I sold the house.")
+    said = await viva.rows(mira, "select message from ai_conversations where message = 'I sold the house.'")
+    assert said, "what there is nothing to put right with any more is taken as talk"
+    await viva.rows(mira, "update viva.memory_facts set valid_to = null where id = $1 returning id", closed["id"])
+    await mira.send("/memory")
     await mira.tap("Pause")
     assert "Paused since" in mira.screen.text and "Look through" not in str(mira.screen.buttons)
     await mira.send("I love sailing. " + "It was windy and we went far out. " * 80)

@@ -87,7 +87,8 @@ async def want(
              order by created_at limit 1
           ) done on true
         on conflict (vision_id, section_key, content_hash, voice_id) do update
-          set status = 'pending', error_message = null
+          set status = excluded.status, s3_bucket = excluded.s3_bucket, s3_key = excluded.s3_key,
+              audio_url = excluded.audio_url, duration_seconds = excluded.duration_seconds, error_message = null
           where audio_tracks.status = 'failed'
         """,
         vision_id,

@@ -128,6 +128,13 @@ async def test_in_a_new_version_only_what_changed_is_read(viva: Viva) -> None:
     rows = await _tracks(viva, ada)
     urls = {str(row["vision_id"]): row["audio_url"] for row in rows if row["section_key"] == "home"}
     assert urls[first] == urls[second] and len(rows) == 6
+    broke_off = (
+        "update audio_tracks set status = 'failed', audio_url = '' where vision_id = $1 and section_key = 'home'"
+    )
+    await viva.rows(ada, f"{broke_off} returning id", second)
+    await ada.send("/listen")
+    await ada.tap("All, one by one")
+    assert len(_spoken(viva)) == 4 and all(row["status"] == "completed" for row in await _tracks(viva, ada))
     await ada.send("/listen")
     await ada.tap("Choose a voice")
     await ada.tap("Fable, a storyteller")

@@ -173,7 +173,7 @@ async def on_ask(
         low=tokens,
         high=tokens,
         go_on=PaintTap(step="yes", id=item.id),
-        back=[button(WORDS("keep_it"), ItemTap(step="open", id=item.id)), home.back()],
+        back=[button(WORDS("leave_it"), ItemTap(step="open", id=item.id)), home.back()],
     )
     show(work, tag, tap=tap)
 

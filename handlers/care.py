@@ -50,7 +50,7 @@ async def speak_up(
     if sign is None:
         return None
     country = (await profile.active(db)).country
-    answer = care.answer(sign, country=country, language_code=user.language_code)
+    answer = care.answer(sign, country=country, language_code=user.language_code, time_zone=user.time_zone)
     if go_on is not None and sign.level == "immediate":
         first = button(go_on_label, go_on)
     else:

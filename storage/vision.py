@@ -323,12 +323,12 @@ async def keep_recording(
 
 
 async def edit(transaction: Transaction, section_key: str) -> Proposal | None:
-    """What the person has begun to change by hand in a section of the draft."""
+    """What the person has begun to change by hand in a section of the draft, or of the vision they live by."""
     return await transaction.one(
         Proposal,
         f"""
         select {PROPOSAL} from viva.vision_proposals
-         where vision_id = (select id from vision_versions where status = 'draft')
+         where vision_id in (select id from vision_versions where status = 'draft' or is_active)
            and section_key = $1 and purpose = 'edit' and state in ('drafting', 'failed')
          order by created_at desc, id limit 1
         """,

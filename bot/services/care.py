@@ -32,6 +32,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bot.services import time_zone as zones
 from prompts import care as words
 from prompts.care import Danger, HelpLine, Level
 
@@ -49,7 +50,7 @@ class CareAnswer:
     """A reply in order of reading: `before`, then `lines`, then `offer` with the button that pauses.
 
     `country` is the ISO code the lines belong to, None for the worldwide directory alone; `guessed` tells that
-    it came from the language only. `emergency` is the number as people there dial it.
+    it came from the clock or the language only. `emergency` is the number as people there dial it.
     """
 
     before: tuple[str, ...]
@@ -180,19 +181,25 @@ def _guessed_country(language_code: str | None) -> str | None:
     return _BY_LANGUAGE.get(language)
 
 
+def _country_by_clock(time_zone: str | None) -> str | None:
+    """The one country that goes by a clock the person chose: London's is the United Kingdom's, Brussels' is of two."""
+    named = {_BY_NAME.get(_country_name(place)) for place in zones.places(time_zone or "")} - {None}
+    return named.pop() if len(named) == 1 else None
+
+
 _BY_NAME = {_country_name(name): code for code, row in words.LINES.countries.items() for name in row.names}
 _BY_LANGUAGE = {language: code for code, row in words.LINES.countries.items() for language in row.languages}
 
 
-def answer(sign: Sign, *, country: str | None, language_code: str | None) -> CareAnswer:
+def answer(sign: Sign, *, country: str | None, language_code: str | None, time_zone: str | None = None) -> CareAnswer:
     """The reply to a sign, all from data.
 
-    `country` is the profile's, as typed. Without a known one the language may point to a country; if it does not,
-    the answer names the worldwide directory. A guess always has the directory beside it.
+    `country` is the profile's, as typed. Without one the clock the person chose may point to a country, or else the
+    language; if neither does, the answer names the worldwide directory. A guess always has the directory beside it.
     """
     known = country_code(country)
     # A country that was given but is not in the data must not be overruled by a guess.
-    code = known if known or country else _guessed_country(language_code)
+    code = known if known or country else _country_by_clock(time_zone) or _guessed_country(language_code)
     row = words.LINES.countries[code] if code else None
     guessed = code is not None and known is None
     said = words.LINES.words

@@ -23,6 +23,11 @@ def place(name: str) -> str:
     return known[0] if known else name.rpartition("/")[2].replace("_", " ")
 
 
+def places(name: str) -> tuple[str, ...]:
+    """The cities and countries that people may mean by a zone; none for a zone without a list."""
+    return _places().get(name, ())
+
+
 def clock(zone: Zone, now: datetime) -> str:
     """What a clock shows there: "14:05"."""
     return f"{now.astimezone(UTC) + zone.offset:%H:%M}"

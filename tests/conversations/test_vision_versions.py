@@ -50,6 +50,10 @@ async def test_a_full_draft_becomes_the_active_vision_and_a_change_begins_the_ne
     await ada.send("I close the door softly.")
     await ada.tap("Done, put it in")
     await ada.tap("My life vision")
+    await ada.tap("🎈 Fun")
+    await ada.tap("Edit by hand")
+    await ada.send("I dance. We sing by the sea.")
+    await ada.send("/vision")
     await ada.tap("Make it my vision")
     assert "All fourteen sections are written" in ada.screen.text
     assert (await _versions(viva, ada))[0]["status"] == "draft"
@@ -65,6 +69,13 @@ async def test_a_full_draft_becomes_the_active_vision_and_a_change_begins_the_ne
     assert "the one you live by" in ada.screen.text and "Draft all that is missing" not in ada.screen.buttons
     await ada.tap("Main menu")
     assert "14 of 14 sections written" in ada.screen.text
+
+    # What was begun by hand before is still there.
+    await ada.send("/vision")
+    await ada.tap("🎈 Fun")
+    await ada.tap("Go on by hand")
+    assert "I dance." in ada.screen.text
+    await ada.tap("Drop what I sent")
 
     # A change begins version 2 beside it; it counts once it is completed.
     await _by_hand(ada, "🏡 Home", "I live on a hill. We sing by the sea.")

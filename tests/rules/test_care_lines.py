@@ -131,6 +131,15 @@ def test_an_unclear_language_is_answered_with_the_worldwide_directory(language: 
     assert "112" in said(answer) and "911" in said(answer)
 
 
+def test_the_clock_a_person_chose_is_a_better_guess_than_the_language() -> None:
+    london = care.answer(SELF, country=None, language_code="pl", time_zone="Europe/London")
+    assert london.guessed and london.emergency == "999" and london.lines[0].phone == "116 123"
+    assert "If you are in" in said(london) and london.lines[-1] == LINES.directory
+    assert care.answer(SELF, country="Ireland", language_code="en", time_zone="Europe/London").country == "IE"
+    of_two = care.answer(SELF, country=None, language_code="en", time_zone="Europe/Brussels")
+    assert of_two.country is None and of_two.lines == (LINES.directory,)
+
+
 def test_a_country_we_do_not_know_is_not_overruled_by_a_guess() -> None:
     answer = care.answer(SELF, country="Narnia", language_code="pl")
     assert answer.country is None and answer.lines == (LINES.directory,)

@@ -1,4 +1,4 @@
-"""The `viva` command: serve, playground, migrate, doctor, ledger check, grant, payments check, work list and retry."""
+"""The `viva` command: serve, playground, migrate, doctor, ledger check, grant, export, payments check, work."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import asyncio
 import contextlib
 import functools
 import logging
+import os
+import shutil
 import signal
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 from bot import logs
@@ -41,6 +44,9 @@ def main() -> None:
     grant.add_argument("telegram_id", type=int, metavar="TELEGRAM_ID")
     grant.add_argument("amount", type=int, metavar="AMOUNT", help="tokens")
     grant.add_argument("--reason", required=True, help="why, for the ledger")
+    export = commands.add_parser("export", help="write everything of a person into an archive")
+    export.add_argument("telegram_id", type=int, metavar="TELEGRAM_ID")
+    export.add_argument("place", type=Path, metavar="FOLDER_OR_FILE", help="a folder, or the archive's name")
     payments = commands.add_parser("payments", help="payments in Telegram Stars")
     payments.add_argument("what", choices=["check"], help="print what Telegram tells differently; exit 1 if it does")
     work = commands.add_parser("work", help="work that was given up after too many tries")
@@ -55,6 +61,7 @@ def main() -> None:
             "doctor": _doctor,
             "ledger": _ledger,
             "grant": functools.partial(_grant, arguments),
+            "export": functools.partial(_export, arguments),
             "payments": _payments,
             "work": functools.partial(_work, arguments),
             "playground": _playground,
@@ -227,6 +234,45 @@ async def _grant(arguments: argparse.Namespace, settings: Settings) -> int:
         return EXIT_DIFFERENCES
     print(f"{'Given' if amount > 0 else 'Taken'}: {abs(amount):,} tokens. Free now: {answer.free + amount:,}.")
     return EXIT_STOPPED
+
+
+async def _export(arguments: argparse.Namespace, settings: Settings) -> int:
+    from bot.media import Media
+    from bot.services import export
+    from storage import grants
+    from storage.database import Database
+
+    person: int = arguments.telegram_id
+    place: Path = arguments.place
+    if await asyncio.to_thread(place.is_dir):
+        place = place / f"viva-{person}.zip"
+    async with _with_database(settings) as complete:
+        assert complete.database_url is not None
+        database = await Database.connect(complete.database_url, pool_size=2, pooled=complete.database_pooled)
+        try:
+            async with database.as_service().transaction() as transaction:
+                user_id = await grants.find_person(transaction, telegram_id=person)
+            if user_id is None:
+                print(f"Nobody with the Telegram id {person} has written to VIVA.", file=sys.stderr)
+                return EXIT_DIFFERENCES
+            media = Media.open(complete.media_location)
+            archive = export.pack(user_id=user_id, transaction=database.as_user(user_id).transaction, media=media)
+            async with contextlib.aclosing(archive) as parts:
+                async for whole in parts:
+                    await asyncio.to_thread(_keep, whole, place)
+        except OSError as error:
+            print(f"{place} could not be written: {error.strerror}.", file=sys.stderr)
+            return EXIT_DIFFERENCES
+        finally:
+            await database.close()
+    print(f"Everything of {person} is in {place}; whoever opens it can read it all.")
+    return EXIT_STOPPED
+
+
+def _keep(whole: Path, place: Path) -> None:
+    """Copy the archive to its place, where nobody else may read it and nothing may stand yet."""
+    with whole.open("rb") as source, open(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
+        shutil.copyfileobj(source, target)
 
 
 if __name__ == "__main__":

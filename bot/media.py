@@ -5,6 +5,8 @@ Everything of a person lies under `users/<user id>/`, so that it can be found wh
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
 import uuid
 from collections.abc import AsyncIterator
@@ -28,8 +30,14 @@ LINK_LASTS = timedelta(days=1)
 
 GIGABYTE = 1 << 30
 
-DRAWN = ("assessments", "books", "collages", "exports", "usage")
+PIECE = 1 << 20
+"""Bytes of a file in hand at once while it is written to disk."""
+
+DRAWN = ("assessments", "books", "collages", "export", "exports", "usage")
 """Folders of what VIVA makes anew whenever it is asked to: counted, and never refused."""
+
+EXPORTS = "export"
+"""The folder of a whole person's exports: taken away again after a day."""
 
 
 def key_for(user_id: uuid.UUID, folder: str, name: str) -> str:
@@ -105,15 +113,16 @@ class Media:
         prefix = parts.path.strip("/")
         return ("", key) if parts.scheme == "file" else (parts.netloc, f"{prefix}/{key}" if prefix else key)
 
-    async def put(self, key: str, content: bytes) -> None:
-        """Keep the bytes under the key, replacing what was there.
+    async def put(self, key: str, content: bytes | Path) -> None:
+        """Keep the bytes, or those of the file, under the key, replacing what was there.
 
         Raises StorageFull where the person has no room for it, MediaUnavailable, and Fenced where they are no more.
         """
         database.forbid_inside_transaction("the media store")
         owner = owner_of(key)
         if owner is not None and self._database is not None:
-            await self._reserve(self._database, owner, key, len(content))
+            size = await asyncio.to_thread(os.path.getsize, content) if isinstance(content, Path) else len(content)
+            await self._reserve(self._database, owner, key, size)
         try:
             await obstore.put_async(self._store, key, content)
         except (BaseError, OSError) as error:
@@ -138,6 +147,19 @@ class Media:
         try:
             answer = await obstore.get_async(self._store, key)
             return bytes(await answer.bytes_async())
+        except FileNotFoundError:
+            raise NotFound("This file is not here any more.") from None
+        except (BaseError, OSError) as error:
+            raise MediaUnavailable(f"media: get failed ({type(error).__name__})") from None
+
+    async def fetch(self, key: str, path: Path) -> None:
+        """Write the bytes under the key into a file, a piece at a time; raises NotFound or MediaUnavailable."""
+        database.forbid_inside_transaction("the media store")
+        try:
+            answer = await obstore.get_async(self._store, key)
+            with path.open("wb") as file:
+                async for piece in answer.stream(PIECE):
+                    await asyncio.to_thread(file.write, piece)
         except FileNotFoundError:
             raise NotFound("This file is not here any more.") from None
         except (BaseError, OSError) as error:
@@ -202,13 +224,18 @@ class Media:
 
     async def erase_person(self, user_id: uuid.UUID) -> int:
         """Remove everything under the person's folder; how many files went."""
+        files = await self.files_of(user_id)
+        for key in files:
+            await self.delete(key)
+        return len(files)
+
+    async def files_of(self, user_id: uuid.UUID) -> dict[str, int]:
+        """The bytes of each file under the person's folder, by its key; raises MediaUnavailable."""
         database.forbid_inside_transaction("the media store")
-        keys: list[str] = []
+        files: dict[str, int] = {}
         try:
             async for batch in obstore.list(self._store, prefix=f"users/{user_id}/"):
-                keys.extend(item["path"] for item in batch)
+                files |= {item["path"]: item["size"] for item in batch}
         except (BaseError, OSError) as error:
             raise MediaUnavailable(f"media: list failed ({type(error).__name__})") from None
-        for key in keys:
-            await self.delete(key)
-        return len(keys)
+        return files

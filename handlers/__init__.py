@@ -23,6 +23,7 @@ from handlers import (
     cancel,
     chat,
     conversations,
+    export,
     fallback,
     groups,
     help,
@@ -72,6 +73,7 @@ ROUTERS: tuple[Router, ...] = (
     help.router,
     time_zone.router,
     privacy.router,
+    export.router,
     balance.router,
     usage.router,
     assessment.router,
@@ -115,6 +117,7 @@ JOBS: Mapping[
     tuple[Callable[[Job, Doors], Awaitable[None]], Callable[[Job, Transaction, Exception], Awaitable[None]]],
 ] = {
     **privacy.JOBS,
+    **export.JOBS,
     **balance.JOBS,
     **usage.JOBS,
     **packs.JOBS,

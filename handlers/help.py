@@ -35,6 +35,7 @@ COMMANDS = (
     "help",
     "privacy",
     "terms",
+    "export",
     "delete",
     "cancel",
 )

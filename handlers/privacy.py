@@ -15,6 +15,7 @@ from bot.errors import RenewalRefused
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
 from handlers import home
+from handlers.export import ExportTap
 from handlers.screen import Screen, button, say, show
 from prompts import replies
 from storage import people, topup
@@ -54,7 +55,12 @@ def screen(user: Account, settings: Settings) -> Screen:
             "\n\n",
             Bold(state),
         ),
-        rows=[[change], [button(WORDS("privacy_delete"), DeleteTap(step="ask"), style="danger")], [home.back()]],
+        rows=[
+            [change],
+            [button(WORDS("privacy_export"), ExportTap())],
+            [button(WORDS("privacy_delete"), DeleteTap(step="ask"), style="danger")],
+            [home.back()],
+        ],
     )
 
 

@@ -192,6 +192,21 @@ async def request_cancel(
     )
 
 
+async def on_its_way(transaction: Transaction, chat_id: int, *, name: str, sent_as: str) -> bool:
+    """Whether a job of this name, or a message whose key begins so, is yet to come in the chat."""
+    return bool(
+        await transaction.value(
+            """
+            select exists (select from viva.work where chat_id = $1 and state = 'waiting' and name = $2)
+                or exists (select from viva.outbox where chat_id = $1 and state = 'waiting' and starts_with(key, $3))
+            """,
+            chat_id,
+            name,
+            sent_as,
+        )
+    )
+
+
 async def cancelled(transaction: Transaction, work_ids: Sequence[int]) -> set[int]:
     """Which of these works were asked to stop, or are gone."""
     kept = await transaction.value(

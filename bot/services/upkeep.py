@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from bot.config import Settings
-from bot.media import Media, amount
+from bot.media import EXPORTS, Media, amount, key_for
 from bot.services import reminders
 from bot.services.work import Work
 from prompts import replies
@@ -160,13 +160,15 @@ async def _tell(db: Transaction) -> int:
 async def sweep_media(media: Media, database: Database, work: Work) -> None:
     """Bring the media store and its books together: files of nobody go, files that the books lack are counted.
 
-    A file is left alone for a day, in case its row is only just being written.
+    Exports go as well: by then they were sent. A file is left alone for a day, in case its row is only just being
+    written.
     """
     removed = 0
     async for batch in media.people(before=datetime.now(UTC) - timedelta(days=1)):
         async with database.as_service().transaction() as db:
             nobody = await books.unknown(db, batch)
-        for key in nobody:
+        sent = [key for key, owner, _ in batch if key.startswith(key_for(owner, EXPORTS, ""))]
+        for key in {*nobody, *sent}:
             await media.delete(key)
         removed += len(nobody)
     async with database.as_service().transaction() as db:

@@ -46,7 +46,7 @@ async def test_privacy_says_what_is_kept_and_who_sees_it(viva: Viva) -> None:
     ada = await viva.onboarded()
     screen = await ada.send("/privacy")
     assert screen is not None and viva.settings.provider in screen.text
-    assert screen.buttons == ["Take back my yes to AI", "Delete everything", "Main menu"]
+    assert screen.buttons == ["Take back my yes to AI", "Give me everything of mine", "Delete everything", "Main menu"]
 
 
 async def test_a_yes_taken_back_stops_every_call_to_the_model(viva: Viva) -> None:

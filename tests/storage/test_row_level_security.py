@@ -324,12 +324,13 @@ async def database(urls: DatabaseUrls) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def people(database: Database, urls: DatabaseUrls) -> TwoPeople:
-    ada = await _move_in(database)
-    ben = await _move_in(database)
+    ada = await move_in(database)
+    ben = await move_in(database)
     return TwoPeople(database=database, ada=ada, ben=ben, urls=urls)
 
 
-async def _move_in(database: Database) -> Person:
+async def move_in(database: Database) -> Person:
+    """A new person with a row in every table, or more."""
     telegram_id = next(_numbers)
     async with database.as_service().transaction() as transaction:
         user = await transaction.value("select user_id from viva.arrive($1, $1, 'Ada', 'en', 1000)", telegram_id)

@@ -79,8 +79,9 @@ async def screen(db: Transaction, user: Account, settings: Settings) -> Screen:
             parts += ["\n", WORDS("balance_line", what=what, tokens=wallet.tokens(kind.tokens), calls=calls)]
         parts += ["\n\n", Bold(WORDS("balance_latest"))]
         for call in latest:
+            local = call.created_at.astimezone(user.zone)
             values = {
-                "when": f"{call.created_at:%d %b %H:%M} UTC",
+                "when": f"{local.day} {local:%b %H:%M}" + ("" if user.time_zone else " UTC"),
                 "what": WORDS(f"action_{call.action_type}"),
                 "model": call.model_used,
             }

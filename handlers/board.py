@@ -321,7 +321,7 @@ async def on_ask(tap: CallbackQuery, callback_data: ItemTap, db: Transaction, wo
         "tell": ("board_story", "tell_prompt"),
     }[callback_data.step]
     await people.wait_for(db, {"kind": kind, "item": str(item.id)})
-    rows = [[button(WORDS("keep_it"), ItemTap(step="open", id=item.id))], back()]
+    rows = [[button(WORDS("leave_it"), ItemTap(step="open", id=item.id))], back()]
     if kind == "board_story":
         rows[0] = [button(WORDS("tell_later"), ItemTap(step="open", id=item.id))]
     show(work, Screen(text=Text(Bold(item.name), "\n\n", WORDS(prompt)), rows=rows), tap=tap)

@@ -84,7 +84,7 @@ async def screen(db: Transaction, user: Account, work: Work, *, page: int) -> Sc
     parts: list[object] = [
         Bold(WORDS("title")),
         "\n",
-        WORDS("range", first=first, last=first + len(calls) - 1, all=number),
+        WORDS("range" if number > 1 else "range_one", first=first, last=first + len(calls) - 1, all=number),
     ]
     for call in calls:
         parts += _call(call, user)

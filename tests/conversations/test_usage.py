@@ -121,7 +121,7 @@ async def test_the_last_thirty_days_come_as_a_picture_that_says_in_words_what_it
     assert pictures[0].text.splitlines() == [
         "In the last thirty days 7,090 tokens were used.",
         "",
-        "Talking with you: 2,000",
+        "Talking and remembering: 2,000",
         "Your vision: 5,000",
         "Listening to recordings: 90",
     ]

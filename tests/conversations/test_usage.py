@@ -57,7 +57,7 @@ async def test_each_call_is_listed_with_what_for_model_tokens_cost_and_when(viva
     call = (await viva.rows(ada, "select * from token_usage"))[0]
     await ada.send("/balance")
     screen = await ada.tap("Each call")
-    assert "1 to 1 of 1" in screen.text
+    assert "One call so far" in screen.text
     assert "Talking with you" in screen.text and "gpt-4.1-mini" in screen.text
     figures = f"{call['tokens_used']:,} tokens ({call['input_tokens']:,} in, {call['output_tokens']:,} out), $0.0"
     assert figures in screen.text

@@ -12,6 +12,10 @@ from prompts.categories import SECTIONS, Section
 MOST_PARTS = 80
 """Changes shown word by word: Telegram takes 100 entities a message, and the screen has some of its own."""
 
+MOST_COMPARED = 1_500_000
+"""Words of a changed stretch before times those after, beyond which it is shown whole: comparing it takes seconds, and
+two texts with so little in common are not read word by word either."""
+
 
 class Part(NamedTuple):
     """A stretch of text that stayed, came or went."""
@@ -52,12 +56,14 @@ def _words(text: str) -> list[str]:
 
 def _by_words(before: Sequence[str], after: Sequence[str]) -> Iterator[Part]:
     for old, new in _blocks(before, after):
+        went, came = _words("".join(old)), _words("".join(new))
         if old == new:
             yield Part("stayed", "".join(old))
-        elif old and new:
-            yield from _parts(_words("".join(old)), _words("".join(new)))
+        elif len(went) * len(came) <= MOST_COMPARED:
+            yield from _parts(went, came)
         else:
-            yield Part("went" if old else "came", "".join(old or new))
+            yield Part("went", "".join(old))
+            yield Part("came", "".join(new))
 
 
 def _parts(before: Sequence[str], after: Sequence[str]) -> Iterator[Part]:

@@ -133,6 +133,8 @@ def test_a_difference_reads_as_one_text() -> None:
     assert Part("came", " with Clara") in parts and Part("went", "boat") in parts
     assert vision_changes.difference(before, before) == [Part("stayed", before)]
     assert vision_changes.difference("", "New.") == [Part("came", "New.")]
+    long, other = "I am here. " + "my day, " * 700, "I am here. " + "our sea, " * 700
+    assert [part.kind for part in vision_changes.difference(long, other)] == ["stayed", "went", "came"]
     assert vision_changes.went("A cat. A dog.", "A dog.") == ("A cat",)
 
 

@@ -369,7 +369,12 @@ ADDED = {
         OWNER,
         "INDEX journal_entries_user_id_date USING btree (user_id, date DESC, created_at DESC)",
     },
-    "audio_tracks": {OWNER, "UNIQUE (vision_id, section_key, content_hash, voice_id)"},
+    "audio_tracks": {
+        OWNER,
+        "UNIQUE (vision_id, section_key, content_hash, voice_id)",
+        "INDEX audio_tracks_ready USING btree (user_id, section_key, content_hash, voice_id)"
+        " WHERE (status = 'completed'::audio_generation_status)",
+    },
     "vision_board_items": {OWNER},
     "token_usage": {
         OWNER,
@@ -378,7 +383,13 @@ ADDED = {
         " 'audio_generation'::text, 'image_generation'::text, 'transcription'::text, 'insight_generation'::text,"
         " 'memory'::text, 'embedding'::text, 'journal_reflection'::text])))",
     },
-    "ai_conversations": {OWNER},
+    # Each turn of a talk looks for the latest of a person's.
+    "ai_conversations": {
+        OWNER,
+        "INDEX ai_conversations_user_id_created_at USING btree (user_id, created_at DESC, id DESC)",
+        "INDEX ai_conversations_conversation_id USING btree"
+        " (user_id, ((context ->> 'conversation_id'::text)), created_at)",
+    },
 }
 
 

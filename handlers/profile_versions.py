@@ -195,8 +195,9 @@ async def on_use(tap: CallbackQuery, callback_data: VersionTap, db: Transaction,
     if callback_data.step == "use":
         yes = button(WORDS("activate_yes"), VersionTap(step="use_now", number=callback_data.number), style="success")
         back = button(WORDS("back"), CardTap(version=draft.version_number))
-        text = Text(Bold(WORDS("activate_sure")), "\n\n", *comparison(versions[0], draft))
-        show(work, Screen(text=text, rows=[[yes], [back]]), tap=tap)
+        changes = [Bold(WORDS("activate_sure")), "\n\n", *comparison(versions[0], draft)]
+        same = not service.differences(versions[0], draft)
+        show(work, Screen(text=WORDS("activate_same") if same else Text(*changes), rows=[[yes], [back]]), tap=tap)
         return
     before = await profile.sheet(db)
     await store.activate_draft(db)

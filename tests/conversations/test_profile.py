@@ -354,6 +354,9 @@ async def test_versions_wait_are_put_to_use_compared_and_gone_back_to_and_never_
     await ada.send("/profile")
     await ada.tap("Versions of me")
     await ada.tap("Start a new version of me")
+    await ada.tap("Put it to use")
+    assert "It still says the same" in ada.screen.text
+    await ada.tap("Back")
     assert "Version 2, not in use yet" in ada.screen.text
     await ada.tap("Home and place")
     await ada.tap("City or village")

@@ -219,7 +219,13 @@ async def test_84_questions_by_button_give_a_result_a_picture_and_exact_rows(viv
         assert f"{area.icon} {area.label}, {scored.percentage}%".lower() in group.splitlines()
     _, weakest = rules.strongest_and_weakest(scores)
     short = next(area.short for area in CATEGORIES if area.key == weakest[0])
-    assert next_steps.buttons == ["Area by area", f"Draft a vision: {short}", "Take it again", "Main menu"]
+    assert next_steps.buttons == [
+        "What I see in your answers",
+        "Area by area",
+        f"Draft a vision: {short}",
+        "Take it again",
+        "Main menu",
+    ]
 
     assert viva.model.requests == []
     assert await viva.rows(ada, "select id from token_usage") == []

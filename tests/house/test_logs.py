@@ -81,7 +81,7 @@ async def test_a_talk_in_which_everything_fails_leaves_no_words_token_or_key_in_
     await ada.send(f"And yet more {WORDS}?")
 
     # Telegram refuses, breaks off, gives no file; and brings what nobody can read.
-    viva.telegram.fail_next("sendMessage", 400, f"Bad Request: can't parse {WORDS}")
+    viva.telegram.fail_next("sendMessage", 400, f"Bad Request: can't parse {WORDS}", times=2)
     await ada.send(f"Good {WORDS}.")
     viva.telegram.cut_next("sendMessage", done_first=True)
     viva.telegram.cut_next("sendMessageDraft", done_first=False)

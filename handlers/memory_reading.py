@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from bot.ai.embeddings import Embedded
 from bot.ai.meter import Action, Ticket
 from bot.ai.model import Reply
-from bot.errors import OutOfTokens, VivaError
+from bot.errors import ModelRefused, OutOfTokens, VivaError
 from bot.services import memory as service
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
@@ -153,20 +153,24 @@ async def _facts(job: Job, doors: Doors, account: Account, *, number: int) -> bo
         standing = await memory.facts(db, limit=service.MOST_STANDING)
     if not sources:
         return False
-    notes = await job.call(
-        f"facts:{number}",
-        Found,
-        lambda ticket: doors.model.structured(
-            ticket,
-            action=Action.MEMORY,
-            messages=prompts.facts(
-                standing=service.standing_lines(standing), said=service.said_lines(sources, zone=zone)
+    try:
+        notes = await job.call(
+            f"facts:{number}",
+            Found,
+            lambda ticket: doors.model.structured(
+                ticket,
+                action=Action.MEMORY,
+                messages=prompts.facts(
+                    standing=service.standing_lines(standing), said=service.said_lines(sources, zone=zone)
+                ),
+                shape=Found,
+                most_output=service.MOST_FACTS_OUTPUT,
+                least_output=service.LEAST_FACTS_OUTPUT,
             ),
-            shape=Found,
-            most_output=service.MOST_FACTS_OUTPUT,
-            least_output=service.LEAST_FACTS_OUTPUT,
-        ),
-    )
+        )
+    except ModelRefused:
+        # The same words would be refused again, and paid for again: they are passed over.
+        notes = Found(facts=[])
     async with job.transaction() as db:
         # What the person corrected or forgot meanwhile counts, and what an earlier try has kept already.
         sources = await memory.sources(db, batch.ids)

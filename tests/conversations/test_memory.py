@@ -346,3 +346,18 @@ async def test_with_an_embedding_model_like_meaning_is_found_and_metered(viva: V
     await tom.send("He sailed off")
     assert "Jonas" not in json.dumps(talks(viva)[-1])
     assert await viva.service_rows("select * from viva.ledger_differences()") == []
+
+
+async def test_words_that_no_model_can_read_are_paid_for_once_and_passed_over(viva: Viva) -> None:
+    mira = await viva.onboarded("Mira")
+    await mira.send("/journal I am allergic to peanuts.")
+    viva.model.script(CHAT, text="These are no notes.", times=2)
+    await look_through(mira)
+    assert len(readings(viva)) == 2, "asked once, and once more with what was wrong"
+    charged = "select count(*) as calls from token_usage where action_type = 'memory' and tokens_used > 0"
+    assert (await viva.rows(mira, charged))[0]["calls"] == 2
+    await mira.send("/memory")
+    assert not any("Look through" in label for label in mira.screen.buttons), "nothing of it waits any more"
+    await mira.send("/journal My sister is called Edith.")
+    await look_through(mira)
+    assert await facts(viva, mira) == ["Has a sister called Edith"]

@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bot.playground.postgres import EmbeddedPostgres
 from storage import migrate
 from tests.world import Viva, open_world
 
 MIGRATED = "migrated"
+
+# A slow machine is no fault of the code: how long an example takes is never judged.
+settings.register_profile("viva", settings.default, deadline=None)
+settings.load_profile("viva")
 _numbers = itertools.count(1)
 
 

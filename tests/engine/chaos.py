@@ -354,6 +354,7 @@ class House:
                             data = str(button.get("callback_data", ""))
                             if data.startswith("chat:") and data not in asked:
                                 asked.add(data)
+                                human.taps += 1
                                 task = self.telegram.tap_data(human.account, message["message_id"], data)
                                 self._tasks.add(asyncio.ensure_future(task))
 

@@ -29,7 +29,6 @@ from storage.database import Transaction
 from storage.people import Account
 
 WORDS = replies.of("board")
-HOUSE = replies.of("house")
 PAGE = 6
 LABEL = 30
 STATUSES: tuple[Status, ...] = ("active", "actualized", "inactive")

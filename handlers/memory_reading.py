@@ -30,7 +30,6 @@ from storage.people import Account
 from storage.recall import Passage
 
 WORDS = replies.of("memory")
-HOUSE = replies.of("house")
 
 VECTORS_AT_ONCE = 40
 MOST_VECTOR_CALLS = 5

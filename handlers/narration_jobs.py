@@ -28,7 +28,6 @@ from storage import editions, meter, narration, people, usage
 from storage.database import Transaction
 from storage.narration import Track
 
-HOUSE = replies.of("house")
 USAGE = replies.of("usage")
 ALBUM = 10
 """Tracks in one album at most (Bot API, sendMediaGroup)."""

@@ -33,7 +33,6 @@ from storage.people import Account
 from storage.profile import Version
 
 WORDS = replies.of("profile")
-HOUSE = replies.of("house")
 
 IN_A_ROW = 2
 WIDE = 19

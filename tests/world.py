@@ -123,7 +123,7 @@ class Someone:
 
     async def wait(self, condition: Callable[[], Any]) -> None:
         """Wait until the condition holds."""
-        await wait_until(condition, f"the last screen says {self.messages[-1:]}")
+        await wait_until(condition, lambda: f"the last screens say {self.messages[-3:]}")
 
     async def user_id(self) -> uuid.UUID:
         """The person's id in the database."""
@@ -249,12 +249,12 @@ class Viva:
             return [dict(row) for row in await db._connection.fetch(sql, *values)]
 
 
-async def wait_until(condition: Callable[[], Any], otherwise: str) -> None:
-    """Wait until the condition holds; AssertionError with `otherwise` when it never does."""
+async def wait_until(condition: Callable[[], Any], otherwise: str | Callable[[], str]) -> None:
+    """Wait until the condition holds; AssertionError with `otherwise`, as it is then, when it never does."""
     until = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > until:
-            raise AssertionError(f"it never came to that: {otherwise}")
+            raise AssertionError(f"it never came to that: {otherwise if isinstance(otherwise, str) else otherwise()}")
         await asyncio.sleep(0.02)
 
 

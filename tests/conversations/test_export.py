@@ -114,6 +114,8 @@ async def test_a_person_gets_each_word_and_each_file_of_theirs_and_nothing_of_an
     async with viva.database.as_service().transaction() as db:
         taken = await grants.adjust(db, user_id=user_id, amount=-left, reference="test", reason="for this test")
     assert taken.done
+    # The note about it comes first, so that the newest screen below is the one asked for.
+    await viva.quiet()
     requests = len(viva.model.requests)
     connection = await asyncpg.connect(database_urls.admin)
     try:

@@ -19,6 +19,7 @@ from handlers import (
     board,
     board_ideas,
     board_picture,
+    board_pin,
     book,
     cancel,
     chat,
@@ -87,6 +88,7 @@ ROUTERS: tuple[Router, ...] = (
     blueprint.router,
     reminders.router,
     book.router,
+    board_pin.router,  # before the board, which takes any step with an item that none of them knows
     board.router,
     board_ideas.router,
     board_picture.router,

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from aiogram import F, Router
-from aiogram.dispatcher.event.bases import SkipHandler
 from aiogram.filters import Command
 from aiogram.filters.callback_data import CallbackData
 from aiogram.types import CallbackQuery, InlineKeyboardButton, Message
@@ -16,10 +15,9 @@ from aiogram.utils.formatting import Bold, ExpandableBlockQuote, Italic, Text
 from bot import media
 from bot.config import Settings
 from bot.errors import NotFound
-from bot.services import board as rules
 from bot.services.work import Work
 from handlers import care, home, usage
-from handlers.screen import Screen, button, react, show
+from handlers.screen import Screen, button, show
 from handlers.waiting import Waiting
 from prompts import replies
 from prompts.categories import CATEGORIES, category
@@ -253,111 +251,7 @@ async def theirs(db: Transaction, item_id: uuid.UUID) -> Item:
     return item
 
 
-# ------------------------------------------------------------------------------------- pinning
-
-
-@router.callback_query(PinTap.filter(F.step == "add"))
-async def on_add(tap: CallbackQuery, db: Transaction, work: Work) -> None:
-    """Take the next words or photo as an item."""
-    await people.wait_for(db, {"kind": "board"})
-    show(work, Screen(text=WORDS("add_prompt"), rows=[back()]), tap=tap)
-
-
-@router.message(Waiting("board"), F.text, ~F.text.startswith("/"))
-async def on_words(message: Message, user: Account, db: Transaction, work: Work, settings: Settings) -> None:
-    """Pin the words."""
-    words = (message.text or "").replace("\0", "")
-    name, description = rules.parted(words)
-    item = await board.add(db, name=name, description=description)
-    await people.wait_for(db, None)
-    await care.speak_up(work, db, user, words)
-    show(work, await item_screen(db, item, user, settings, note=WORDS("pinned")))
-
-
-@router.message(Waiting("board"), F.photo | F.document)
-async def on_photo(message: Message, user: Account, db: Transaction, work: Work) -> None:
-    """Pin the photo with its caption; without one, ask for a few words."""
-    words = (message.caption or "").replace("\0", "").strip()
-    name, description = rules.parted(words) if words else (WORDS("unnamed"), None)
-    item = await board.add(db, name=name, description=description)
-    await people.wait_for(db, None if words else {"kind": "board_words", "item": str(item.id)})
-    await care.speak_up(work, db, user, words)
-    fetch(work, message, item, new=True, named=bool(words))
-
-
-def fetch(work: Work, message: Message, item: Item, *, new: bool, named: bool = True) -> None:
-    """Start putting the message's picture to the item; a new item without words goes where that fails."""
-    react(work, message, "👀")
-    show(work, Screen(text=WORDS("keeping")), key=f"board:{work.head.id}")
-    file = message.photo[-1] if message.photo else message.document
-    assert file is not None
-    payload = {
-        "item": str(item.id),
-        "file": file.file_id,
-        "key": f"board:{work.head.id}",
-        "new": new,
-        "named": named,
-    }
-    work.start("board.photo", payload, lane="board")
-
-
-@router.message(Waiting("board"), ~F.text, ~(F.voice | F.audio | F.video | F.video_note))
-async def on_no_item(message: Message, work: Work) -> None:
-    """Ask again: a sticker cannot be pinned. A recording goes on to the journal."""
-    show(work, Screen(text=WORDS("add_again"), rows=[back()]))
-
-
-# ----------------------------------------------------------------------------------- changing
-
-
-@router.callback_query(ItemTap.filter(F.step.in_({"words", "photo", "tell"})))
-async def on_ask(tap: CallbackQuery, callback_data: ItemTap, db: Transaction, work: Work) -> None:
-    """Take the next words or photo for this item."""
-    item = await theirs(db, callback_data.id)
-    kind, prompt = {
-        "words": ("board_words", "reword_prompt"),
-        "photo": ("board_photo", "photo_prompt"),
-        "tell": ("board_story", "tell_prompt"),
-    }[callback_data.step]
-    await people.wait_for(db, {"kind": kind, "item": str(item.id)})
-    rows = [[button(WORDS("leave_it"), ItemTap(step="open", id=item.id))], back()]
-    if kind == "board_story":
-        rows[0] = [button(WORDS("tell_later"), ItemTap(step="open", id=item.id))]
-    show(work, Screen(text=Text(Bold(item.name), "\n\n", WORDS(prompt)), rows=rows), tap=tap)
-
-
-@router.message(Waiting("board_words"), F.text, ~F.text.startswith("/"))
-async def on_reworded(
-    message: Message, waiting: dict[str, Any], user: Account, db: Transaction, work: Work, settings: Settings
-) -> None:
-    """Put these words to the item."""
-    words = (message.text or "").replace("\0", "")
-    await people.wait_for(db, None)
-    await care.speak_up(work, db, user, words)
-    name, description = rules.parted(words)
-    item = await board.item(db, uuid.UUID(waiting["item"]))
-    if item is None:
-        # What was to be named is gone; the words hang there by themselves.
-        item = await board.add(db, name=name, description=description)
-    await board.reword(db, item.id, name=name, description=description)
-    item = await theirs(db, item.id)
-    show(work, await item_screen(db, item, user, settings, note=WORDS("reworded")))
-
-
-@router.message(Waiting("board_photo"), F.photo | F.document)
-async def on_new_photo(message: Message, waiting: dict[str, Any], user: Account, db: Transaction, work: Work) -> None:
-    """Put this photo to the item."""
-    await people.wait_for(db, None)
-    item = await board.item(db, uuid.UUID(waiting["item"]))
-    if item is None:
-        raise SkipHandler  # the journal keeps it
-    caption = (message.caption or "").replace("\0", "").strip()
-    if caption:
-        await care.speak_up(work, db, user, caption)
-        await board.reword(
-            db, item.id, name=item.name, description="\n\n".join(filter(None, [item.description, caption]))
-        )
-    fetch(work, message, item, new=False)
+# ------------------------------------------------------------------------------------- telling
 
 
 @router.message(Waiting("board_story"), F.text, ~F.text.startswith("/"))

@@ -23,6 +23,7 @@ from bot.services.pictures import board as drawing
 from bot.services.work import Job, Work
 from handlers import balance, home, price_tag, start, trouble
 from handlers.board import CollageTap, ItemTap, PaintTap, back, item_screen, picture_key, theirs
+from handlers.board_pin import ask_no_more, is_asked_about, question
 from handlers.screen import Screen, button, replace, show
 from prompts import board as prompts
 from prompts import replies
@@ -73,14 +74,11 @@ async def _hang(job: Job, doors: Doors, item_id: uuid.UUID, key: str) -> bool:
             job.start("board.tidy", {"url": item.image_url}, lane="board")
         await board.set_image(db, item.id, doors.media.url_of(key))
         hung = item.model_copy(update={"image_url": doors.media.url_of(key)})
-        named = bool(job.payload["named"])
-        note = WORDS("pinned_photo") if named else None
-        shown = await _shown(db, hung, key, note=note)
-        work_key = job.payload["key"]
-        job.send("deleteMessage", {"message_id": {"sent_as": work_key}})
-        show(job, shown)
-        if not named:
-            show(job, Screen(text=WORDS("photo_only")))
+        asked = not job.payload["named"] and await is_asked_about(db, item)
+        job.send("deleteMessage", {"message_id": {"sent_as": job.payload["key"]}})
+        show(job, await _shown(db, hung, key, note=None if asked else WORDS("pinned_photo")))
+        if asked:
+            show(job, question(hung))
         return True
 
 
@@ -119,9 +117,7 @@ async def photo_failed(job: Job, db: Transaction, error: Exception) -> None:
     nameless = bool(job.payload["new"]) and not job.payload["named"]
     if item is not None and nameless and item.name == WORDS("unnamed"):
         await board.delete(db, item.id)
-        account = await people.account(db)
-        if account is not None and (account.waiting_for or {}).get("item") == str(item.id):
-            await people.wait_for(db, None)
+        await ask_no_more(db)
     words = "photo_lost_alone" if nameless else "photo_lost"
     if isinstance(error, TooLarge | NotUnderstood):
         words = "too_large" if isinstance(error, TooLarge) else "not_a_photo"

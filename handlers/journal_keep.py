@@ -119,8 +119,11 @@ async def _keep_words(words: str, user: Account, db: Transaction, work: Work) ->
     await _ask_zone(work, db, user, sign)
 
 
-async def _entry_for(words: str, user: Account, db: Transaction) -> tuple[Entry, bool]:
-    """The entry that the words are for, with them in it, and whether it was open already."""
+async def _entry_for(words: str, user: Account, db: Transaction, *, album: str | None = None) -> tuple[Entry, bool]:
+    """The entry that the words are for, with them in it, and whether it was open already.
+
+    What comes as a member of an album that another feature is taking in leaves that feature waiting for the others.
+    """
     waiting = user.waiting_for or {}
     ours = waiting.get("kind") == "journal"
     if ours and "entry" in waiting:
@@ -129,7 +132,8 @@ async def _entry_for(words: str, user: Account, db: Transaction) -> tuple[Entry,
             if words:
                 await journal.add_words(db, entry.id, words)
             return entry, True
-    await people.wait_for(db, None)
+    if album is None or (waiting.get("kind") != "board" and waiting.get("album") != album):
+        await people.wait_for(db, None)
     day = date.fromisoformat(waiting["day"]) if ours and "day" in waiting else None
     return await journal.add(db, content=words, day=day), False
 
@@ -181,7 +185,7 @@ async def _take_in(message: Message, user: Account, db: Transaction, work: Work,
     if album is not None:
         await care.speak_up(work, db, user, caption)
         return {"entry": str(album.entry_id), "key": album.shown_as, "album": True}
-    entry, adding = await _entry_for(caption, user, db)
+    entry, adding = await _entry_for(caption, user, db, album=message.media_group_id)
     sign = await care.speak_up(work, db, user, caption)
     react(work, message, "👀")
     show(work, Screen(text=WORDS(words)), key=_key(work))
@@ -212,7 +216,7 @@ async def _too_large(message: Message, user: Account, db: Transaction, work: Wor
     album = await _album(message, caption, db)
     await care.speak_up(work, db, user, caption)
     if caption and album is None:
-        entry, _ = await _entry_for(caption, user, db)
+        entry, _ = await _entry_for(caption, user, db, album=message.media_group_id)
         if message.media_group_id is not None:
             show(work, Screen(text=WORDS("kept_text", date=f"{entry.date:%d %B}"), rows=_after(entry)), key=_key(work))
             await journal.open_album(db, message.media_group_id, entry_id=entry.id, shown_as=_key(work))

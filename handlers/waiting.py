@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiogram.filters import BaseFilter
-from aiogram.types import TelegramObject
+from aiogram.types import Message, TelegramObject
 
 from storage.people import Account
 
@@ -21,3 +21,12 @@ class Waiting(BaseFilter):
         if user is None or user.waiting_for is None or user.waiting_for.get("kind") != self._kind:
             return False
         return {"waiting": user.waiting_for}
+
+
+class SameAlbum(BaseFilter):
+    """Lets a message through that is of the album which VIVA is taking in."""
+
+    async def __call__(self, message: Message, user: Account | None = None) -> bool:
+        """Whether what was noted in `waiting` names this message's album."""
+        album = message.media_group_id
+        return album is not None and ((user and user.waiting_for) or {}).get("album") == album

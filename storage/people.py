@@ -109,6 +109,13 @@ async def wait_for(transaction: Transaction, what: dict[str, Any] | None) -> Non
     await transaction.execute("update viva.telegram_accounts set waiting_for = $1::jsonb", what)
 
 
+async def wait_no_more(transaction: Transaction, what: dict[str, Any]) -> None:
+    """End what VIVA waits for where it is this still: a job must not end what a message has begun meanwhile."""
+    await transaction.execute(
+        "update viva.telegram_accounts set waiting_for = null where waiting_for = $1::jsonb", what
+    )
+
+
 async def zones(transaction: Transaction) -> list[Zone]:
     """Every time zone the database knows: it is the database that reckons a person's day."""
     return await transaction.many(

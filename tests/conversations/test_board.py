@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from handlers.board import IdeasTap, ItemTap, PaintTap
-from tests.world import Someone, Viva
+from tests.world import Someone, Viva, picture
 
 
 async def _items(viva: Viva, person: Someone) -> list[dict[str, Any]]:
@@ -109,6 +109,39 @@ async def test_a_photo_without_words_is_asked_for_some(viva: Viva) -> None:
     item = (await _items(viva, ada))[0]
     assert item["name"] == "The lake at six" and item["image_url"]
     assert ada.screen.photo
+
+
+async def test_an_album_becomes_items_that_are_asked_about_one_after_another(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await ada.send("/board")
+    await ada.tap("Pin something")
+    await viva.telegram.send_album(ada.account, [picture()] * 3)
+    await viva.quiet()
+    assert sum("What shall stand under it" in text for text in ada.messages) == 1
+    await viva.restart(kill=True)
+    await ada.send("The lake at six")
+    assert "And under this one" in ada.screen.text and ada.screen.photo
+    await ada.send("My desk\nby the window")
+    assert "And under this one" in ada.screen.text
+    await ada.tap("Leave it as it is")
+    items = await _items(viva, ada)
+    assert [item["name"] for item in items] == ["The lake at six", "My desk", "A picture"]
+    assert len({item["image_url"] for item in items}) == 3 and items[1]["description"] == "by the window"
+    # A caption names the one it stands under; one that cannot be had goes, and the next is asked about.
+    await ada.send("/board")
+    await ada.tap("Pin something")
+    await viva.telegram.send_album(ada.account, [picture()] * 2, caption="Our garden gate")
+    await viva.quiet()
+    await ada.send("A red boat")
+    await ada.send("/board")
+    await ada.tap("Pin something")
+    viva.telegram.fail_next("getFile", 400, "Bad Request: file is too big")
+    await viva.telegram.send_album(ada.account, [picture()] * 2)
+    await viva.quiet()
+    await ada.send("A cup of tea")
+    named = [item["name"] for item in (await _items(viva, ada))[3:] if item["image_url"]]
+    assert named == ["Our garden gate", "A red boat", "A cup of tea"] and len(await _items(viva, ada)) == 6
+    assert await viva.rows(ada, "select id from journal_entries union all select id from ai_conversations") == []
 
 
 async def test_three_ideas_come_out_of_ones_own_words_once_and_are_charged(viva: Viva) -> None:

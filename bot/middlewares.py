@@ -85,7 +85,10 @@ class Identity(BaseMiddleware):
             return result
         async with database.as_user(user_id).transaction() as transaction:
             data["db"] = transaction
-            data["user"] = await people.account(transaction)
+            data["user"] = user = await people.account(transaction)
+            if user is not None and user.blocked_at is not None and work.head.name not in PARTING:
+                # Whoever writes or taps is there, whatever Telegram has said of them, and whatever was never told us.
+                await people.mark_unblocked(transaction)
             result = await handler(event, data)
             await work.commit(transaction)
         return result

@@ -87,7 +87,6 @@ def _name_screen(user: Account) -> Screen:
 @router.message(CommandStart())
 async def on_start(message: Message, user: Account, db: Transaction, work: Work, settings: Settings) -> None:
     """Welcome somebody new; take somebody known home."""
-    await people.mark_unblocked(db)
     if await people.has_answered_consent(db):
         await people.wait_for(db, None)
         show(work, await home.screen(user, db))

@@ -24,6 +24,7 @@ class Account(BaseModel):
     consent_version: int | None
     consented_at: datetime | None
     waiting_for: dict[str, Any] | None
+    blocked_at: datetime | None = None
 
     @property
     def zone(self) -> tzinfo:
@@ -42,7 +43,7 @@ class Zone(BaseModel):
 
 
 COLUMNS = """telegram_id, user_id, chat_id, first_name, language_code, time_zone,
-             consent_version, consented_at, waiting_for"""
+             consent_version, consented_at, waiting_for, blocked_at"""
 
 
 async def arrive(

@@ -123,6 +123,23 @@ async def test_a_reminder_is_set_by_buttons_comes_once_a_time_and_ends_with_one_
     assert await viva.service_rows("select * from viva.work where state = 'parked'") == []
 
 
+async def test_whoever_writes_or_taps_is_reminded_again_though_telegram_once_said_that_nobody_was_there(
+    viva: Viva,
+) -> None:
+    ada = await viva.onboarded(time_zone=daytime())
+    await with_reminder(viva, ada)
+    for number, come_back in enumerate((lambda: ada.tap_data("home"), lambda: ada.send("I am still here.")), start=1):
+        viva.telegram.fail_next("sendMessage", 403, "Forbidden: user is deactivated")
+        await ada.send("/help")
+        await due(viva, ada)
+        await tick(viva)
+        assert sent(ada) == number - 1
+        await come_back()
+        await due(viva, ada)
+        await tick(viva)
+        assert sent(ada) == number
+
+
 async def test_whatever_number_of_processes_tick_and_die_a_due_time_is_put_in_once(viva: Viva) -> None:
     ada = await viva.onboarded(time_zone=daytime())
     await with_reminder(viva, ada)

@@ -210,6 +210,7 @@ async def reflect(job: Job, doors: Doors) -> None:
         await store.add(db, week_start=monday, text=text, quotes=quotes)
         kept = await store.of_week(db, monday)
         assert kept is not None
+        job.unasked = True
         show(job, _reflection_screen(kept, await price_tag.receipt(db, job)))
         await balance.warn_if_low(job, db)
 

@@ -206,6 +206,7 @@ async def send(job: Job, doors: Doors) -> None:
     async with job.finish() as db:
         reminder = await store.to_send(db, uuid.UUID(job.payload["reminder"]))
         if reminder is not None:
+            job.unasked = True
             show(job, _sent_screen(reminder))
 
 

@@ -30,9 +30,18 @@ class Outgoing(BaseModel):
     attempts: int
 
 
-async def claim_chats(transaction: Transaction, *, process: uuid.UUID, limit: int) -> list[ChatClaim]:
-    """Up to `limit` chats with messages due."""
-    return await transaction.many(ChatClaim, "select chat_id, fence from viva.claim_chats($1, $2)", process, limit)
+async def claim_chats(transaction: Transaction, *, process: uuid.UUID, limit: int, all_rate: float) -> list[ChatClaim]:
+    """Up to `limit` chats with messages due, no more than a gate of so many messages a second lets pass now.
+
+    First those in which somebody waits; of these and of the others the oldest first.
+    """
+    return await transaction.many(
+        ChatClaim,
+        "select chat_id, fence from viva.claim_sends($1, $2, $3 * interval '1 second')",
+        process,
+        limit,
+        1 / all_rate,
+    )
 
 
 async def next_send(
@@ -113,7 +122,10 @@ async def message_sent_as(transaction: Transaction, key: str) -> int | None:
 async def send_again(transaction: Transaction, chat_id: int) -> int:
     """Put the messages of a chat whose arrival is unknown back in line, in order; how many."""
     count = await transaction.execute(
-        "update viva.outbox set state = 'waiting', due_at = now() where chat_id = $1 and state = 'unknown'",
+        """
+        update viva.outbox set state = 'waiting', due_at = now(), created_at = now()
+         where chat_id = $1 and state = 'unknown'
+        """,
         chat_id,
     )
     if count:

@@ -27,12 +27,16 @@ class NewWork(BaseModel):
 
 
 class NewMessage(BaseModel):
-    """A call of the Bot API to be made in its turn; `key` makes it happen once and names the sent message."""
+    """A call of the Bot API to be made in its turn; `key` makes it happen once and names the sent message.
+
+    One that is `unasked`, which nobody waits for, lets those of other chats pass that somebody waits for.
+    """
 
     chat_id: int
     method: str
     payload: dict[str, Any]
     key: str | None = None
+    unasked: bool = False
 
 
 class Claim(BaseModel):
@@ -319,7 +323,11 @@ async def replay(transaction: Transaction, work_id: int | None) -> int:
 
 
 class Standing(BaseModel):
-    """How much waits, and for how long the oldest of it has been due (0 = nothing is late)."""
+    """How much waits, and for how long the oldest of it has been due (0 = nothing is late).
+
+    What was tried in vain is late since it was put in, not since the latest try. `unasked_lag` is that of messages
+    which nobody waits for.
+    """
 
     updates: int
     jobs: int
@@ -328,6 +336,7 @@ class Standing(BaseModel):
     messages: int
     unknown: int
     messages_lag: float
+    unasked_lag: float
     processes: int
 
 
@@ -338,16 +347,21 @@ async def standing(transaction: Transaction) -> Standing:
         """
         select w.updates, w.jobs,
                (select count(*) from viva.work where state = 'parked') as parked,
-               (select greatest(coalesce(extract(epoch from now() - min(due_at)), 0), 0)::float from viva.lanes
-                 where claimed_by is null and due_at <= now()) as work_lag,
-               (select count(*) from viva.outbox where state = 'waiting') as messages,
+               coalesce(extract(epoch from now() - least(
+                 (select min(due_at) from viva.lanes where claimed_by is null and due_at <= now()),
+                 w.tried_in_vain)), 0)::float as work_lag,
+               m.messages, coalesce(extract(epoch from now() - m.oldest), 0)::float as messages_lag,
+               coalesce(extract(epoch from now() - m.oldest_unasked), 0)::float as unasked_lag,
                (select count(*) from viva.outbox where state = 'unknown') as unknown,
-               (select greatest(coalesce(extract(epoch from now() - min(due_at)), 0), 0)::float
-                  from viva.outbox_chats where claimed_by is null and due_at <= now()) as messages_lag,
                (select count(*) from viva.processes) as processes
           from (select count(*) filter (where kind = 'update') as updates,
-                       count(*) filter (where kind = 'job') as jobs
-                  from viva.work where state = 'waiting') w
+                       count(*) filter (where kind = 'job') as jobs,
+                       min(created_at) filter (where attempts > 0) as tried_in_vain
+                  from viva.work where state = 'waiting') w,
+               (select count(*) as messages,
+                       min(created_at) filter (where not unasked) as oldest,
+                       min(created_at) filter (where unasked) as oldest_unasked
+                  from viva.outbox where state = 'waiting') m
         """,
     )
     assert found is not None

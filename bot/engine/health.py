@@ -24,7 +24,7 @@ LAG_SECONDS = 5.0
 """Work that is late by more is worth a line in the log."""
 
 SICK_LAG_SECONDS = 300.0
-"""Work that is late by more means that something is broken, or that there are too few processes."""
+"""Work or a message that is late by more means that something is broken, or that there are too few processes."""
 
 POLL_SILENCE_SECONDS = LONG_POLL_SECONDS + 60.0
 
@@ -68,8 +68,10 @@ class Health:
         found = []
         if standing is None:
             found.append("the database does not answer")
-        elif standing.work_lag > SICK_LAG_SECONDS:
-            found.append(f"work is late by {standing.work_lag:.0f} s")
+        else:
+            for what, lag in (("work is", standing.work_lag), ("messages are", standing.messages_lag)):
+                if lag > SICK_LAG_SECONDS:
+                    found.append(f"{what} late by {lag:.0f} s")
         if self._outbox.refused:
             found.append("Telegram refuses the token")
         if self._polling and self._intake.leads:
@@ -98,6 +100,7 @@ class Health:
             yield "viva_waiting", {"kind": "message"}, standing.messages
             yield "viva_lag_seconds", {"of": "work"}, standing.work_lag
             yield "viva_lag_seconds", {"of": "messages"}, standing.messages_lag
+            yield "viva_lag_seconds", {"of": "unasked"}, standing.unasked_lag
             yield "viva_parked", {}, standing.parked
             yield "viva_unknown_messages", {}, standing.unknown
             yield "viva_processes", {}, standing.processes

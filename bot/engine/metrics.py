@@ -10,7 +10,7 @@ HELP = {
     "viva_work_total": "Pieces of work that this process ended, by kind and outcome.",
     "viva_sends_total": "Calls of the outbox by this process, by method and outcome.",
     "viva_waiting": "What waits in the database, over all processes.",
-    "viva_lag_seconds": "How long the oldest of what waits has been due, over all processes.",
+    "viva_lag_seconds": "How late the oldest of what waits is, over all processes.",
     "viva_parked": "Work that was given up after too many tries; see `viva work list`.",
     "viva_unknown_messages": "Messages whose arrival Telegram never confirmed.",
     "viva_processes": "Processes that are signed on.",

@@ -149,7 +149,9 @@ class Outbox:
                 if self._in_doubt:
                     known = list(self._sending.values())
                     await store.drop_unknown(transaction, process=self._process.id, known=known)
-                claims = await store.claim_chats(transaction, process=self._process.id, limit=room)
+                claims = await store.claim_chats(
+                    transaction, process=self._process.id, limit=room, all_rate=self._all_rate
+                )
             self._in_doubt = False
             return claims
         except DatabaseUnavailable as error:

@@ -149,6 +149,7 @@ async def _tell(db: Transaction) -> int:
             chat_id=one.chat_id,
             method="sendMessage",
             payload={"text": ROOM(f"room_{one.percent}", used=amount(one.used), quota=amount(one.quota))},
+            unasked=True,
         )
         for one in found
         if one.percent

@@ -60,6 +60,8 @@ class Work:
         self._messages: list[store.NewMessage] = []
         self._jobs: list[store.NewWork] = []
         self.answers: list[tuple[str, dict[str, Any]]] = []
+        self.unasked = False
+        """Set where nobody waits for what this work sends: it lets pass what people wait for in other chats."""
         self._finished = False
 
     @property
@@ -81,7 +83,9 @@ class Work:
         inside of a list, as in the {"type": "photo", "media": file} of sendMediaGroup.
         """
         self._messages.append(
-            store.NewMessage(chat_id=chat_id or self.chat_id, method=method, payload=payload, key=key)
+            store.NewMessage(
+                chat_id=chat_id or self.chat_id, method=method, payload=payload, key=key, unasked=self.unasked
+            )
         )
 
     def answer_at_once(self, method: str, payload: dict[str, Any]) -> None:

@@ -221,7 +221,7 @@ async def test_a_process_killed_between_any_two_steps_of_a_call_leaves_an_exact_
         "after some words": (None, 2, None),
         "after the provider answered, before the charge": (wallet, 1, "viva.settle("),
         "after the charge and its step, before the end": (outbox, 1, "viva.finish("),
-        "after the end, before it is sent": (gate, 1, "viva.next_send("),
+        "after the end, before it is sent": (gate, 1, "viva.claim_sends("),
     }
     for number, (point, (obstacle, after, statement)) in enumerate(points.items(), start=1):
         begun = admin.transaction()

@@ -114,6 +114,8 @@ async def test_a_reminder_is_set_by_buttons_comes_once_a_time_and_ends_with_one_
     await tick(viva)
     await tick(viva)
     assert sent(ada) == 1 and [row["state"] for row in await reminders(viva, ada)] == ["ended"]
+    unasked = await viva.service_rows("select 1 from viva.outbox where unasked and state = 'sent'")
+    assert len(unasked) > 0, "a reminder lets pass what somebody waits for"
     await ada.tap("Done")
     await due(viva, ada)
     await tick(viva)

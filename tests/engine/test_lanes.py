@@ -116,6 +116,10 @@ async def test_a_failed_try_is_made_again_before_anything_behind_it(crew: Crew) 
     crew.before = fail_twice
     await crew.hire()
     await crew.give(*(update(number) for number in (1, 2, 3)), update(1, lane="chat:2"))
+    await crew.until("select 1 from viva.work where attempts > 0 and state = 'waiting'")
+    await crew.rows("update viva.work set created_at = now() - interval '1 hour' where attempts > 0")
+    async with crew.service.transaction() as transaction:
+        assert (await store.standing(transaction)).work_lag >= 3600, "late since it was put in, not since the last try"
     await crew.done(hurry=True)
     assert await crew.effects() == {"chat:1": [1, 2, 3], "chat:2": [1]}
     assert tries == 3

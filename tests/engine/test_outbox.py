@@ -305,7 +305,7 @@ async def taken(crew: Crew) -> tuple[outbox.ChatClaim, outbox.Outgoing]:
     """A chat claimed by a process that is not there, and its next message."""
     async with crew.service.transaction() as transaction:
         process = await transaction.value("select gen_random_uuid()")
-        claim = (await outbox.claim_chats(transaction, process=process, limit=1))[0]
+        claim = (await outbox.claim_chats(transaction, process=process, limit=1, all_rate=1000))[0]
         message = await outbox.next_send(transaction, claim, chat_rate=1000, all_rate=1000)
     assert message is not None
     return claim, message
@@ -357,7 +357,7 @@ async def test_a_chat_gets_three_messages_at_once_and_then_waits_for_its_gate(cr
         await outbox.post(transaction, messages)
         process = await transaction.value("select gen_random_uuid()")
     async with crew.service.transaction() as transaction:
-        claim = (await outbox.claim_chats(transaction, process=process, limit=1))[0]
+        claim = (await outbox.claim_chats(transaction, process=process, limit=1, all_rate=1000))[0]
     sent: list[str] = []
     while True:
         async with crew.service.transaction() as transaction:
@@ -372,21 +372,82 @@ async def test_a_chat_gets_three_messages_at_once_and_then_waits_for_its_gate(cr
     assert row["claimed_by"] is None and 3000 < (due - row["now"]).total_seconds() <= 3600
 
 
-async def test_all_chats_together_wait_for_the_gate_of_the_bot(crew: Crew) -> None:
-    chats = range(700, 740)
-    for chat in chats:
+async def test_behind_the_gate_of_the_bot_the_oldest_message_is_first_and_what_nobody_waits_for_last(
+    crew: Crew,
+) -> None:
+    slow = 1 / 3600
+    process = (await crew.rows("select gen_random_uuid() as id"))[0]["id"]
+
+    async def claims() -> list[outbox.ChatClaim]:
+        async with crew.service.transaction() as transaction:
+            return await outbox.claim_chats(transaction, process=process, limit=40, all_rate=slow)
+
+    async def following(claim: outbox.ChatClaim) -> outbox.Outgoing | None:
+        async with crew.service.transaction() as transaction:
+            return await outbox.next_send(transaction, claim, chat_rate=slow, all_rate=slow)
+
+    for chat in range(700, 740):
+        await crew.person(chat)
+        message = NewMessage(chat_id=chat, method="sendMessage", payload={"text": "x"}, unasked=chat < 705)
+        async with crew.service.transaction() as transaction:
+            await outbox.post(transaction, [message] * (2 if chat == 710 else 1))
+    line = await crew.rows("select chat_id, due_at from viva.outbox_chats order by chat_id")
+    first = await claims()
+    # A second's worth at once, and the one whose turn it is; each has passed the gate already.
+    assert sorted(claim.chat_id for claim in first) == list(range(705, 736))
+    assert all([await following(claim) is not None for claim in first])
+    # Nobody loses their place to a closed gate, neither those who never came to it nor a chat with more to say.
+    assert await claims() == []
+    assert [await following(claim) for claim in first if claim.chat_id == 710] == [None]
+    assert await crew.rows("select chat_id, due_at from viva.outbox_chats order by chat_id") == line
+    # What somebody waits for takes the chat along, with what lay there before.
+    asked = NewMessage(chat_id=704, method="sendMessage", payload={"text": "x"})
+    async with crew.service.transaction() as transaction:
+        await outbox.post(transaction, [asked])
+        await transaction.execute("update viva.gates set next_free_at = now() + interval '24 hours 1 minute'")
+    assert sorted(claim.chat_id for claim in await claims()) == [704, 710, *range(736, 740)]
+    await crew.rows("update viva.gates set next_free_at = '-infinity'")
+    assert sorted(claim.chat_id for claim in await claims()) == [700, 701, 702, 703]
+
+
+async def test_a_chat_that_has_to_wait_for_its_own_gate_gives_its_pass_to_another(crew: Crew) -> None:
+    process = (await crew.rows("select gen_random_uuid() as id"))[0]["id"]
+    for chat in (700, 701):
         await crew.person(chat)
     async with crew.service.transaction() as transaction:
-        messages = [NewMessage(chat_id=chat, method="sendMessage", payload={"text": "x"}) for chat in chats]
+        messages = [NewMessage(chat_id=chat, method="sendMessage", payload={"text": "x"}) for chat in (700, 701)]
         await outbox.post(transaction, messages)
-        process = await transaction.value("select gen_random_uuid()")
-    sent = 0
-    async with crew.service.transaction() as transaction:
-        claims = await outbox.claim_chats(transaction, process=process, limit=len(chats))
-    for claim in claims:
+        await transaction.execute("update viva.gates set next_free_at = now() + interval '30 hours'")
+        await transaction.execute(
+            "update viva.outbox_chats set next_free_at = 'infinity', due_at = '-infinity' where chat_id = 700"
+        )
+    found: list[tuple[int, bool]] = []
+    for _ in range(2):
         async with crew.service.transaction() as transaction:
-            sent += (await outbox.next_send(transaction, claim, chat_rate=1, all_rate=1 / 3600)) is not None
-    assert (len(claims), sent) == (40, 31)  # a second's worth at once, and the one whose turn it is
+            for claim in await outbox.claim_chats(transaction, process=process, limit=5, all_rate=1 / 3600):
+                message = await outbox.next_send(transaction, claim, chat_rate=1, all_rate=1 / 3600)
+                found.append((claim.chat_id, message is not None))
+    assert found == [(700, False), (701, True)]
+
+
+async def test_a_message_that_telegram_does_not_take_is_late_since_it_was_posted_and_health_says_so(
+    viva: Viva, ada: Someone
+) -> None:
+    assert viva.app is not None
+    before = len(ada.messages)
+    viva.telegram.fail_next("sendMessage", 502, "Bad Gateway")
+    viva.telegram.fail_next("sendMessage", 429, "Too Many Requests: retry after 300", retry_after=300)
+    await post(viva, text("the answer", to=ada))
+    await viva_until(viva, "select 1 from viva.outbox where error = 'flood'")
+    await viva.service_rows("update viva.outbox set created_at = now() - interval '1 hour' where state = 'waiting'")
+    standing = await viva.app.health.look()
+    assert standing is not None and 3600 <= standing.messages_lag < 3700
+    assert [problem[:21] for problem in viva.app.health.problems(standing)] == ["messages are late by "]
+    await viva.service_rows("update viva.outbox set due_at = now() where state = 'waiting'")
+    await viva.service_rows("update viva.outbox_chats set due_at = now() where claimed_by is null")
+    await viva.quiet()
+    assert told(ada, before) == ["the answer"]
+    assert viva.app.health.problems(await viva.app.health.look()) == []
 
 
 # ------------------------------------------------------------------------------------ left in order

@@ -174,7 +174,10 @@ async def ask(
         )
         started = time.perf_counter()
         async with actor.transaction() as db:
-            found = await recall.recollect(db, asked=turn, shown=[], now=now, vector=vector, vectors_of=MODEL)
+            known = await recall.standing(db, zone=now.tzinfo)
+            found = await recall.recollect(
+                db, asked=turn, known=known, shown=[], now=now, vector=vector, vectors_of=MODEL
+            )
         seconds.append(time.perf_counter() - started)
         texts = [line.text for line in found.remembered.recalled]
         wanted = [each for each in entries if each.id in alike[question]]

@@ -184,22 +184,25 @@ async def answer(job: Job, doors: Doors) -> None:
             return
         await job.show_draft("")  # Telegram shows that VIVA is thinking, with a Stop button, before the first word
     vector = await memory_reading.vector_of(job, doors, asked.message)
+    budget = doors.context_tokens
     async with job.transaction() as db:
         now = datetime.now(account.zone)
+        standing = await recall.standing(db, zone=now.tzinfo, guide=_guide(asked))
+    shown = chat.shown(known, earlier=earlier, asked=asked, budget=budget, remembered=standing.remembered)
+    async with job.transaction() as db:
         recollection = await recall.recollect(
             db,
             asked=asked,
-            shown=earlier,
+            known=standing,
+            shown=shown,
             now=now,
-            guide=_guide(asked),
             vector=vector,
             vectors_of=doors.model.models.embedding or "",
         )
     remembered = recollection.remembered
-    budget = doors.context_tokens
     while True:
         try:
-            messages = chat.pack(known, earlier=earlier, asked=asked, budget=budget, remembered=remembered)
+            messages = chat.pack(known, earlier=earlier, asked=asked, budget=budget, remembered=remembered, shown=shown)
             reply = await _ask(job, doors, messages)
             break
         except ContextTooLong:

@@ -11,22 +11,24 @@ from aiogram.dispatcher.event.bases import SkipHandler
 from aiogram.filters import Command
 from aiogram.filters.callback_data import CallbackData
 from aiogram.types import CallbackQuery, InlineKeyboardButton, Message
-from aiogram.utils.formatting import Bold, ExpandableBlockQuote, Italic, Text
+from aiogram.utils.formatting import BlockQuote, Bold, ExpandableBlockQuote, Italic, Text
 
 from bot.ai import tokens
 from bot.config import Settings
 from bot.errors import NotFound
 from bot.services import memory as service
+from bot.services import recall
 from bot.services.work import Work
 from handlers import care, home, memory_reading, price_tag, start
 from handlers.conversations import TurnTap
 from handlers.journal import EntryTap
-from handlers.screen import Screen, button, show
+from handlers.screen import Screen, button, passing, show, shown
 from handlers.vision import VisionTap
 from handlers.waiting import Waiting
 from prompts import replies
 from prompts.categories import CATEGORIES
 from storage import conversations, memory, people, vision
+from storage import recall as found
 from storage.database import Transaction
 from storage.memory import Fact, NewFact, Place, Said
 from storage.people import Account
@@ -53,6 +55,19 @@ class FactTap(CallbackData, prefix="fact"):
 
     step: str
     id: uuid.UUID
+
+
+class LeaveOutTap(CallbackData, prefix="leave_out"):
+    """Leave what was said at this place out of all that VIVA remembers."""
+
+    id: uuid.UUID
+
+
+class DigestTap(CallbackData, prefix="digest"):
+    """Take out a digest, from this page of them."""
+
+    id: uuid.UUID
+    page: int
 
 
 # ----------------------------------------------------------------------------------------- screens
@@ -85,15 +100,13 @@ async def list_screen(db: Transaction, user: Account, *, page: int = 0) -> Scree
     rows += [turns] if turns else []
     if state.unread_tokens and state.paused_at is None:
         rows.append([button(WORDS("read"), MemoryTap(step="read"))])
-    rows.append(
-        [
-            button(WORDS("digests"), MemoryTap(step="digests")),
-            button(WORDS("resume"), MemoryTap(step="resume"))
-            if state.paused_at is not None
-            else button(WORDS("pause"), MemoryTap(step="pause")),
-        ]
-    )
-    rows.append([button(WORDS("over"), MemoryTap(step="over")), button(WORDS("wipe"), MemoryTap(step="wipe"))])
+    step = "resume" if state.paused_at is not None else "pause"
+    pause = button(WORDS(step), MemoryTap(step=step))
+    if number or await memory.all_digests(db, limit=1, skip=0):
+        rows.append([button(WORDS("digests"), MemoryTap(step="digests")), pause])
+        rows.append([button(WORDS("over"), MemoryTap(step="over")), button(WORDS("wipe"), MemoryTap(step="wipe"))])
+    else:
+        rows.append([pause])
     return Screen(text=Text(*parts), rows=[*rows, [home.back()]])
 
 
@@ -156,20 +169,39 @@ async def on_open(tap: CallbackQuery, user: Account, db: Transaction, work: Work
 @router.callback_query(MemoryTap.filter(F.step == "digests"))
 async def on_digests(tap: CallbackQuery, callback_data: MemoryTap, user: Account, db: Transaction, work: Work) -> None:
     """Show what VIVA summed up, the newest first."""
-    page = min(max(0, callback_data.page), 10_000)
+    show(work, await digests_screen(db, user, page=callback_data.page), tap=tap)
+
+
+@router.callback_query(DigestTap.filter())
+async def on_digest_taken_out(
+    tap: CallbackQuery, callback_data: DigestTap, user: Account, db: Transaction, work: Work
+) -> None:
+    """Take out what a digest says, for good."""
+    await memory.empty_digest(db, callback_data.id)
+    show(work, await digests_screen(db, user, page=callback_data.page), tap=tap)
+
+
+async def digests_screen(db: Transaction, user: Account, *, page: int) -> Screen:
+    """A page of what VIVA summed up, the newest first; each can be taken out."""
+    page = min(max(0, page), 10_000)
     zone = user.zone
-    found = await memory.all_digests(db, limit=DIGESTS_PAGE + 1, skip=DIGESTS_PAGE * page)
-    parts: list[Any] = [Bold(WORDS("digests_title")), "\n\n", WORDS("digests_how" if found else "digests_empty")]
-    for digest in found[:DIGESTS_PAGE]:
+    told = await memory.all_digests(db, limit=DIGESTS_PAGE + 1, skip=DIGESTS_PAGE * page)
+    if page and not told:
+        return await digests_screen(db, user, page=page - 1)
+    parts: list[Any] = [Bold(WORDS("digests_title")), "\n\n", WORDS("digests_how" if told else "digests_empty")]
+    out = []
+    for place, digest in enumerate(told[:DIGESTS_PAGE], DIGESTS_PAGE * page + 1):
         first, last = _day(digest.covers_from.astimezone(zone)), _day(digest.covers_to.astimezone(zone))
         key = "digest_talk_day" if digest.kind == "talk" and first == last else f"digest_{digest.kind}"
-        parts += ["\n\n", Bold(WORDS(key, first=first, last=last)), "\n", digest.text]
+        parts += ["\n\n", Bold(f"{place}. {WORDS(key, first=first, last=last)}"), "\n", digest.text]
+        out.append(button(WORDS("digest_out", place=place), DigestTap(id=digest.id, page=page)))
     turns = []
     if page > 0:
         turns.append(button(WORDS("newer"), MemoryTap(step="digests", page=page - 1)))
-    if len(found) > DIGESTS_PAGE:
+    if len(told) > DIGESTS_PAGE:
         turns.append(button(WORDS("older"), MemoryTap(step="digests", page=page + 1)))
-    show(work, Screen(text=Text(*parts), rows=[*([turns] if turns else []), _back()]), tap=tap)
+    rows = [out[:2], out[2:], turns, _back()]
+    return Screen(text=Text(*parts), rows=[row for row in rows if row])
 
 
 # -------------------------------------------------------------------------------------- one fact
@@ -259,15 +291,33 @@ async def on_forget(tap: CallbackQuery, callback_data: FactTap, db: Transaction,
 async def on_gone(tap: CallbackQuery, callback_data: FactTap, user: Account, db: Transaction, work: Work) -> None:
     """Forget the fact, and its words wherever VIVA would find them again."""
     fact = await memory.fact(db, callback_data.id)
+    parts: list[Any] = [WORDS("forgotten")]
+    rows = []
     if fact is not None:
+        likely = await recall.elsewhere(db, fact, without=[fact.source_id, *(each.id for each in fact.said_again)])
         await _forget(db, fact)
         await memory_reading.read_if_due(work, db, digests_only=True)
-    text = Text(WORDS("forgotten"))
-    show(work, Screen(text=text, rows=[_back()]), tap=tap)
+        still = await found.passages(db, [passage.id for passage in likely])
+        for place, passage in enumerate((one for one in likely if one.id in still), 1):
+            words, _ = recall.excerpt(still[passage.id], fact.text)
+            parts += ["\n\n", WORDS("elsewhere"), "\n"] if place == 1 else []
+            said = WORDS(f"from_{passage.source_kind}", day=_day(passage.said_at.astimezone(user.zone)))
+            parts += ["\n", Bold(f"{place}. "), Italic(said), "\n", BlockQuote(words)]
+            rows.append([button(WORDS("leave_out", place=place), LeaveOutTap(id=passage.source_id))])
+    show(work, Screen(text=Text(*parts), rows=[*rows, _back()]), tap=tap)
+
+
+@router.callback_query(LeaveOutTap.filter())
+async def on_leave_out(tap: CallbackQuery, callback_data: LeaveOutTap, db: Transaction, work: Work) -> None:
+    """Leave what was said at one place out of all that VIVA remembers; the screen with the others stays."""
+    said = await memory.sources(db, [callback_data.id])
+    await memory.leave_out(db, [Place(id=source.id, words=source.text) for source in said])
+    show(work, Screen(text=WORDS("left_out"), rows=[_back()]))
 
 
 async def _forget(db: Transaction, fact: Fact) -> None:
     """Forget a fact with its history: where it was said, where VIVA echoed it, and the digests that tell of it."""
+    await memory.lock(db)
     for one in (fact, *await memory.replaced(db, fact.id)):
         said = [(one.source_id, one.quote), *((each.id, each.quote) for each in one.said_again)]
         places = [Place(id=key, words=words) for key, words in said]
@@ -314,8 +364,8 @@ async def on_read(tap: CallbackQuery, user: Account, db: Transaction, work: Work
     if not state.unread_tokens or state.paused_at is not None:
         show(work, await list_screen(db, user), tap=tap)
         return
-    memory_reading.read_now(work, said_at=str(work.head.id))
-    show(work, Screen(text=WORDS("reading"), rows=[_back()]), tap=tap, key=memory_reading.key_of(work))
+    key = passing(work, Screen(text=WORDS("reading"), rows=[_back()]), tap=tap)
+    memory_reading.read_now(work, once=shown(tap), key=key)
 
 
 @router.callback_query(MemoryTap.filter(F.step == "over"))
@@ -346,9 +396,8 @@ async def on_over_now(tap: CallbackQuery, user: Account, db: Transaction, work: 
     if user.consented_at is None:
         show(work, start.consent_screen(settings), tap=tap)
         return
-    await memory.start_over(db)
-    memory_reading.read_now(work, said_at=str(work.head.id))
-    show(work, Screen(text=WORDS("reading"), rows=[_back()]), tap=tap, key=memory_reading.key_of(work))
+    key = passing(work, Screen(text=WORDS("reading_over"), rows=[_back()]), tap=tap)
+    memory_reading.read_now(work, once=shown(tap), key=key, over=True)
 
 
 @router.callback_query(MemoryTap.filter(F.step == "wipe"))

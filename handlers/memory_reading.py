@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import uuid
-from collections.abc import Sequence
-from datetime import UTC, datetime, tzinfo
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 from aiogram.types import InlineKeyboardButton
 from pydantic import BaseModel
 
 from bot.ai.embeddings import Embedded
 from bot.ai.meter import Action, Ticket
-from bot.ai.model import Reply
 from bot.errors import ModelRefused, OutOfTokens, VivaError
 from bot.services import memory as service
 from bot.services.doors import Doors
@@ -25,7 +25,7 @@ from prompts.memory import Found
 from storage import memory, meter, people
 from storage import recall as found
 from storage.database import Transaction
-from storage.memory import Line
+from storage.memory import Fact, Line
 from storage.people import Account
 from storage.recall import Passage
 
@@ -41,9 +41,10 @@ MOST_STRETCHES = 3
 
 
 class Batch(BaseModel):
-    """The sources of one reading, as they were chosen."""
+    """The sources of one reading and the facts that stood then, in the order of their numbers."""
 
     ids: list[uuid.UUID]
+    standing: list[uuid.UUID]
 
 
 # ------------------------------------------------------------------------------------------- starting
@@ -58,14 +59,13 @@ async def read_if_due(work: Work, db: Transaction, *, digests_only: bool = False
         work.start("memory.read", {}, lane="memory", key=f"{work.chat_id}:{work.head.id}")
 
 
-def key_of(work: Work) -> str:
-    """The name of the message that says VIVA is reading."""
-    return f"memory:{work.head.id}"
+def read_now(work: Work, *, once: str, key: str | int, over: bool = False) -> None:
+    """Start a reading that the person asked for, one for each `once`; the message `key` says so when it is done.
 
-
-def read_now(work: Work, *, said_at: str) -> None:
-    """Start a reading that the person asked for; they are told when it is done."""
-    work.start("memory.read", {"key": key_of(work)}, lane="memory", key=f"{work.chat_id}:{said_at}")
+    `over` drops all that was drawn before, so that it is drawn anew.
+    """
+    payload: dict[str, Any] = {"key": key} | ({"over": True} if over else {})
+    work.start("memory.read", payload, lane="memory", key=f"{work.chat_id}:{once}")
 
 
 async def vector_of(job: Job, doors: Doors, words: str) -> list[float] | None:
@@ -99,13 +99,15 @@ async def read(job: Job, doors: Doors) -> None:
     """Draw facts from new words, sum up older talk and past weeks, and give passages their vectors."""
     facts = 0
     kept_back = None
+    if "over" in job.payload:
+        await job.step("over", functools.partial(_start_over, job))
     for number in range(service.MOST_READINGS):
         account = await _welcome(job)
         if account is None or not await _facts(job, doors, account, number=number):
             break
     account = await _welcome(job)
     if account is not None:
-        await _digests(job, doors, account.zone)
+        await _digests(job, doors)
         await _vectors(job, doors)
     else:
         kept_back = await _why_not(job)
@@ -124,11 +126,18 @@ def _to_memory() -> InlineKeyboardButton:
 async def _welcome(job: Job) -> Account | None:
     """The person, as long as they let VIVA remember and have tokens to spare."""
     async with job.transaction() as db:
-        account = await people.account(db)
-        state = await memory.state(db)
-        if account is None or account.consented_at is None or state.paused_at is not None or job.stopped:
+        account = await _may_remember(db)
+        if account is None or job.stopped:
             return None
         return account if await _affordable(db) else None
+
+
+async def _may_remember(db: Transaction) -> Account | None:
+    """The person, as long as they let VIVA remember."""
+    account = await people.account(db)
+    if account is None or account.consented_at is None or (await memory.state(db)).paused_at is not None:
+        return None
+    return account
 
 
 async def _why_not(job: Job) -> str:
@@ -143,18 +152,19 @@ async def _facts(job: Job, doors: Doors, account: Account, *, number: int) -> bo
     async def choose() -> object:
         async with job.transaction() as db:
             unread = await memory.unread(db, most_characters=service.MOST_CHARACTERS)
-        return Batch(ids=[source.id for source in unread]).model_dump(mode="json")
+            standing = await memory.facts(db, limit=service.MOST_STANDING)
+        return Batch(ids=[one.id for one in unread], standing=[one.id for one in standing]).model_dump(mode="json")
 
-    # The choice is kept, so that another try reads the same words, and is not charged for others.
-    batch = Batch.model_validate(await job.step(f"batch:{number}", choose))
+    # The choice is kept, so that another try reads the same words, and its numbers mean the same facts.
+    batch = Batch.model_validate(await job.step(f"chosen:{number}", choose))
     async with job.transaction() as db:
-        sources = await memory.sources(db, batch.ids)
-        standing = await memory.facts(db, limit=service.MOST_STANDING)
-    if not sources:
+        sources = service.in_order(await memory.sources(db, batch.ids), batch.ids)
+        standing = service.in_order(await memory.facts_of(db, batch.standing), batch.standing)
+    if not any(sources):
         return False
     try:
         notes = await job.call(
-            f"facts:{number}",
+            f"found:{number}",
             Found,
             lambda ticket: doors.model.structured(
                 ticket,
@@ -169,94 +179,124 @@ async def _facts(job: Job, doors: Doors, account: Account, *, number: int) -> bo
         )
     except ModelRefused:
         # The same words would be refused again, and paid for again: they are passed over.
-        notes = Found(facts=[])
+        notes = Found(facts=[], again=[])
     async with job.transaction() as db:
-        # What the person corrected or forgot meanwhile counts, and what an earlier try has kept already.
-        sources = await memory.sources(db, batch.ids)
-        still = {fact.id for fact in await memory.facts(db, limit=1_000)}
+        await memory.lock(db)
+        # What the person corrected, forgot or took back meanwhile counts, and what an earlier try has kept already.
+        if not await _may_remember(db):
+            return False
+        sources = service.in_order(await memory.sources(db, batch.ids, unread_only=True), batch.ids)
+        standing = service.in_order(await memory.facts_of(db, batch.standing), batch.standing)
         new, again = service.checked(
-            notes.facts,
-            sources=sources if [source.id for source in sources] == batch.ids else [],
+            notes,
+            sources=sources,
             standing=standing,
             known=await memory.known_places(db, batch.ids),
             today=datetime.now(UTC).astimezone(zone).date(),
         )
         kept: list[uuid.UUID] = []
         for fact in new:
-            replaces = [fact_id for fact_id in fact.replaces if fact_id in still]
-            replaces += [kept[place] for place in fact.replaces_new]
+            replaces = [*fact.replaces, *(kept[place] for place in fact.replaces_new)]
             kept.append(await memory.keep(db, fact.model_copy(update={"replaces": replaces})))
-        for fact_id, said in again:
-            await memory.said_again(db, fact_id, said)
+        for known, said in again:
+            await memory.said_again(db, kept[known] if isinstance(known, int) else known, said)
         await memory.mark_read(db, batch.ids)
     return True
+
+
+async def _start_over(job: Job) -> int:
+    async with job.transaction() as db:
+        return await memory.start_over(db)
 
 
 # -------------------------------------------------------------------------------------------- digests
 
 
-async def _digests(job: Job, doors: Doors, zone: tzinfo) -> None:
+async def _digests(job: Job, doors: Doors) -> None:
     """Sum up talk that is older than what a turn is given word for word, and weeks that are over."""
+
+    async def talk(db: Transaction) -> list[Line]:
+        return await memory.undigested_talk(db, keep_latest=service.KEEP_LATEST, limit=service.STRETCH)
+
     for _ in range(MOST_STRETCHES):
         async with job.transaction() as db:
-            lines = await memory.undigested_talk(db, keep_latest=service.KEEP_LATEST, limit=service.STRETCH)
-        if len(lines) < service.LEAST_STRETCH:
+            lines = await talk(db)
+        if len(lines) < service.LEAST_STRETCH or not await _sum_up(job, doors, kind="talk", lines=lines, again=talk):
             break
-        await _sum_up(job, doors, zone, kind="talk", lines=lines)
     for _ in range(MOST_WEEKS):
         async with job.transaction() as db:
             week = await memory.undigested_week(
                 db, least_characters=service.WEEK_CHARACTERS, weeks_back=service.WEEKS_BACK
             )
-            lines = await memory.words_of(db, week, limit=service.MOST_WEEK_LINES) if week is not None else []
         if week is None:
             break
-        await _sum_up(job, doors, zone, kind="week", lines=lines, span=(week.begins, week.ends))
+        written = functools.partial(memory.words_of, week=week, limit=service.MOST_WEEK_LINES)
+        async with job.transaction() as db:
+            lines = await written(db)
+        if not await _sum_up(job, doors, kind="week", lines=lines, again=written, span=(week.begins, week.ends)):
+            break
 
 
 async def _sum_up(
     job: Job,
     doors: Doors,
-    zone: tzinfo,
     *,
     kind: memory.DigestKind,
     lines: list[Line],
+    again: Callable[[Transaction], Awaitable[list[Line]]],
     span: tuple[datetime, datetime] | None = None,
-) -> None:
-    first, last = span or (lines[0].said_at, lines[-1].said_at)
-    reply = await job.call(
-        _step(kind, lines),
-        Reply,
-        lambda ticket: doors.model.chat(
-            ticket,
-            action=Action.MEMORY,
-            messages=prompts.digest(service.digest_lines(lines, zone=zone)),
-            most_output=service.MOST_DIGEST_OUTPUT,
-            least_output=service.LEAST_DIGEST_OUTPUT,
-            on_text=_in_silence,
-            stop=job.stop,
-        ),
-    )
-    text = service.tidy(reply.text)
+) -> bool:
+    """Keep a digest of the lines, if all of them stand `again` when it is written; False where that is not to be."""
+    account = await _welcome(job)
+    if account is None:
+        return False
     async with job.transaction() as db:
+        facts = await memory.latest(db, limit=service.MOST_STANDING)
+    try:
+        digest = await job.call(
+            _step(kind, lines, facts),
+            prompts.Digest,
+            lambda ticket: doors.model.structured(
+                ticket,
+                action=Action.MEMORY,
+                messages=prompts.digest(
+                    standing=service.standing_lines(facts), said=service.digest_lines(lines, zone=account.zone)
+                ),
+                shape=prompts.Digest,
+                most_output=service.MOST_DIGEST_OUTPUT,
+                least_output=service.LEAST_DIGEST_OUTPUT,
+            ),
+        )
+    except ModelRefused:
+        # The same lines would be refused again, and paid for again: they are passed over.
+        digest = prompts.Digest(text="", facts=[])
+    text = service.tidy(digest.text)
+    async with job.transaction() as db:
+        await memory.lock(db)
+        if not await _may_remember(db):
+            return False
+        # Something was forgotten, deleted or changed while the model wrote: it may tell of it.
+        standing = {line.id: line.text for line in await again(db)}
+        known = {fact.id for fact in await memory.facts_of(db, [fact.id for fact in facts])}
+        if any(standing.get(line.id) != line.text for line in lines) or len(known) < len(facts):
+            return False
         await memory.keep_digest(
             db,
             kind=kind,
-            covers_from=first,
-            covers_to=last,
+            covers_from=span[0] if span else lines[0].said_at,
+            covers_to=span[1] if span else lines[-1].said_at,
             sources=[line.id for line in lines],
+            facts=service.told_of(digest.facts, facts),
             text=text,
             tokens=service.size(text),
         )
+    return True
 
 
-def _step(name: str, rows: Sequence[Line | Passage]) -> str:
+def _step(name: str, *rows: Sequence[Line | Passage | Fact]) -> str:
     """The name of a step by what it is about: another try that finds other rows makes another call."""
-    return f"{name}:{uuid.uuid5(uuid.NAMESPACE_OID, ' '.join(str(row.id) for row in rows))}"
-
-
-async def _in_silence(text: str) -> None:
-    """A digest is shown to nobody while it is written."""
+    about = " ".join(f"{row.id} {row.text}" for each in rows for row in each)
+    return f"{name}:{uuid.uuid5(uuid.NAMESPACE_OID, about)}"
 
 
 # -------------------------------------------------------------------------------------------- vectors

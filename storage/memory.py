@@ -152,6 +152,18 @@ async def fact(transaction: Transaction, fact_id: uuid.UUID) -> Fact | None:
     return await transaction.one(Fact, f"select {FACT} from viva.memory_facts where id = $1", fact_id)
 
 
+async def facts_of(transaction: Transaction, ids: Sequence[uuid.UUID]) -> list[Fact]:
+    """These facts, in no order, whether they hold still or not; without those that are gone."""
+    return await transaction.many(Fact, f"select {FACT} from viva.memory_facts where id = any ($1)", list(ids))
+
+
+async def latest(transaction: Transaction, *, limit: int) -> list[Fact]:
+    """The facts said last, whether they hold still or not."""
+    return await transaction.many(
+        Fact, f"select {FACT} from viva.memory_facts order by said_at desc, id limit $1", limit
+    )
+
+
 async def count(transaction: Transaction) -> int:
     """How many facts hold now."""
     return int(await transaction.value("select count(*) from viva.memory_facts where valid_to is null"))
@@ -220,13 +232,14 @@ async def said_again(transaction: Transaction, fact_id: uuid.UUID, said: Said) -
     await transaction.execute(
         """
         update viva.memory_facts set said_again = said_again || $2::jsonb, said_at = greatest(said_at, $3)
-         where id = $1 and source_id <> $4 and not said_again @> $5::jsonb
+         where id = $1 and not (source_id = $4 and quote = $5) and not said_again @> $6::jsonb
         """,
         fact_id,
         [said.model_dump(mode="json")],
         said.said_at,
         said.id,
-        [{"id": str(said.id)}],
+        said.quote,
+        [{"id": str(said.id), "quote": said.quote}],
     )
 
 
@@ -237,12 +250,28 @@ class Place(BaseModel):
     words: str
 
 
+async def lock(transaction: Transaction) -> None:
+    """Until the transaction ends, nothing else is drawn from the person's words, and nothing of them taken away.
+
+    Who keeps something drawn takes it first and then looks whether the words still stand.
+    """
+    await transaction.execute("select viva.lock_memory(auth.uid())")
+
+
 async def forget(transaction: Transaction, fact_id: uuid.UUID, places: Sequence[Place]) -> None:
-    """Remove a fact, the words of these places from all that VIVA finds again, and the digests that cover them.
+    """Remove a fact, the words of these places, and the digests that tell of it or were made from those places.
 
     The words stay only where they were said; VIVA leaves them out from now on, known again by their hash.
     """
+    await lock(transaction)
     await transaction.execute("delete from viva.memory_facts where id = $1", fact_id)
+    await transaction.execute("delete from viva.memory_digests where $1 = any (facts)", fact_id)
+    await leave_out(transaction, places)
+
+
+async def leave_out(transaction: Transaction, places: Sequence[Place]) -> None:
+    """Remove the words of these places from all that VIVA finds again, and the digests made from them."""
+    await lock(transaction)
     for place in places:
         await transaction.execute(
             "insert into viva.memory_forgotten (source_id, hash, length) values ($1, $2, $3) on conflict do nothing",
@@ -290,8 +319,17 @@ async def drop_digests(transaction: Transaction, ids: Sequence[uuid.UUID]) -> No
     await transaction.execute("delete from viva.memory_digests where id = any ($1)", list(ids))
 
 
+async def empty_digest(transaction: Transaction, digest_id: uuid.UUID) -> bool:
+    """Take out what a digest says; its stretch is not summed up again. False where there was nothing."""
+    touched = await transaction.execute(
+        "update viva.memory_digests set text = '', tokens = 0, facts = '{}' where id = $1 and text <> ''", digest_id
+    )
+    return touched > 0
+
+
 async def forget_all(transaction: Transaction) -> None:
     """Remove all that VIVA drew from the person's words; what they said until now is not read for facts again."""
+    await lock(transaction)
     await transaction.execute("delete from viva.memory_facts")
     await transaction.execute("delete from viva.memory_digests")
     await transaction.execute("update viva.memory_passages set read_at = now(), embedded_by = null")
@@ -363,15 +401,16 @@ async def unread(transaction: Transaction, *, most_characters: int) -> list[Sour
     )
 
 
-async def sources(transaction: Transaction, ids: Sequence[uuid.UUID]) -> list[Source]:
-    """The words of these sources as they stand now, oldest first."""
+async def sources(transaction: Transaction, ids: Sequence[uuid.UUID], *, unread_only: bool = False) -> list[Source]:
+    """The words of these sources as they stand now, oldest first; or only of those not read for facts yet."""
     return await transaction.many(
         Source,
         """
         select source_id as id, source_kind as kind, text, said_at from viva.memory_passages
-         where source_id = any ($1) and source_kind <> 'fact' order by said_at, id
+         where source_id = any ($1) and source_kind <> 'fact' and (read_at is null or not $2) order by said_at, id
         """,
         list(ids),
+        unread_only,
     )
 
 
@@ -407,7 +446,7 @@ async def digests(transaction: Transaction, *, kind: DigestKind, limit: int) -> 
         """
         select id, kind, covers_from, covers_to, text, tokens from (
           select id, kind, covers_from, covers_to, text, tokens from viva.memory_digests
-           where kind = $1 order by covers_from desc limit $2
+           where kind = $1 and text <> '' order by covers_from desc limit $2
         ) latest order by covers_from
         """,
         kind,
@@ -420,7 +459,7 @@ async def all_digests(transaction: Transaction, *, limit: int, skip: int) -> lis
     return await transaction.many(
         Digest,
         """
-        select id, kind, covers_from, covers_to, text, tokens from viva.memory_digests
+        select id, kind, covers_from, covers_to, text, tokens from viva.memory_digests where text <> ''
          order by covers_from desc, kind limit $1 offset $2
         """,
         limit,
@@ -435,19 +474,21 @@ async def keep_digest(
     covers_from: datetime,
     covers_to: datetime,
     sources: Sequence[uuid.UUID],
+    facts: Sequence[uuid.UUID],
     text: str,
     tokens: int,
 ) -> None:
-    """Keep a digest, once for each stretch."""
+    """Keep a digest, once for each stretch; `facts` are those it tells of."""
     await transaction.execute(
         """
-        insert into viva.memory_digests (kind, covers_from, covers_to, sources, text, tokens)
-        values ($1, $2, $3, $4, $5, $6) on conflict do nothing
+        insert into viva.memory_digests (kind, covers_from, covers_to, sources, facts, text, tokens)
+        values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing
         """,
         kind,
         covers_from,
         covers_to,
         list(sources),
+        list(facts),
         text,
         tokens,
     )
@@ -459,8 +500,7 @@ async def undigested_talk(transaction: Transaction, *, keep_latest: int, limit: 
         Line,
         """
         select id, case role when 'user' then 'person' else 'viva' end as speaker,
-               case role when 'user' then viva.without_forgotten(user_id, id, message) else message end as text,
-               created_at as said_at
+               viva.without_forgotten(user_id, id, message) as text, created_at as said_at
           from ai_conversations
          where created_at < (select created_at from ai_conversations order by created_at desc, id desc
                               offset $1 limit 1)
@@ -505,7 +545,7 @@ async def undigested_week(transaction: Transaction, *, least_characters: int, we
     )
 
 
-async def words_of(transaction: Transaction, week: Week, *, limit: int) -> list[Line]:
+async def words_of(transaction: Transaction, *, week: Week, limit: int) -> list[Line]:
     """What the person said and wrote in the week, oldest first."""
     return await transaction.many(
         Line,

@@ -30,6 +30,7 @@ class Match(BaseModel):
     """A passage that shares words: `share` is how much of the rarity of the words asked for is in it, 0 to 1."""
 
     id: uuid.UUID
+    source_id: uuid.UUID
     share: float
     shared: int
     said_at: datetime
@@ -61,7 +62,7 @@ async def by_words(
                    left($1, 4000)))) as lexeme
            where char_length(lexeme) > 1
         ), mine as materialized (
-          select id, said_at, search from viva.memory_passages
+          select id, source_id, said_at, search from viva.memory_passages
            where source_id <> all ($3)
              and ($4::timestamptz is null or said_at >= $4) and ($5::timestamptz is null or said_at < $5)
         ), size as materialized (
@@ -76,7 +77,7 @@ async def by_words(
           select h.id, sum(t.weight) as score, count(*) as shared
             from hits h join telling t using (lexeme) group by h.id
         )
-        select s.id, s.score / (select sum(weight) from telling) as share, s.shared::int, m.said_at
+        select s.id, m.source_id, s.score / (select sum(weight) from telling) as share, s.shared::int, m.said_at
           from scored s join mine m using (id)
          order by s.score / (1 + 0.15 * ln(length(m.search))) desc, m.said_at desc, s.id
          limit $2
@@ -197,6 +198,24 @@ async def by_meaning(
         list(without),
     )
     return [row.id for row in rows][:limit]
+
+
+async def vector_of_fact(transaction: Transaction, fact_id: uuid.UUID) -> tuple[list[float], str] | None:
+    """The vector of a fact and the model it is of; None where there is none. Asks for `has_vectors` first."""
+    found = await transaction.one(
+        _Vector,
+        """
+        select embedding::real[] as vector, embedded_by as model from viva.memory_passages
+         where source_kind = 'fact' and source_id = $1 and embedded_by is not null
+        """,
+        fact_id,
+    )
+    return (found.vector, found.model) if found is not None else None
+
+
+class _Vector(BaseModel):
+    vector: list[float]
+    model: str
 
 
 async def without_vector(transaction: Transaction, *, model: str, limit: int) -> list[Passage]:

@@ -36,6 +36,8 @@ def answer(schema: Schema, messages: Sequence[Message]) -> str:
     system = "\n".join(model_talk.text_of(message) for message in messages if message["role"] == "system")
     if model_memory.asks_for_facts(system):
         return json.dumps(model_memory.facts(model_talk.text_of(messages[1])))
+    if model_memory.asks_for_digest(system):
+        return json.dumps(model_memory.digest(model_talk.text_of(messages[1])))
     words = model_talk.person_words(messages)
     filler = _Filler(schema, messages, words)
     return json.dumps(filler.value(schema or {"type": "object"}, name="answer", index=0, depth=0))

@@ -63,7 +63,25 @@ def facts(text: str) -> dict[str, list[dict[str, Any]]]:
             if not model_vision.is_order(sentence) and not sentence.rstrip().endswith("?"):
                 earlier = [(len(standing) + place, each["text"]) for place, each in enumerate(found, 1)]
                 found += _in_sentence(sentence, int(number), [*standing, *earlier])
-    return {"facts": found[:12]}
+    return {"facts": found[:12], "again": _again(text, standing)}
+
+
+def _again(text: str, standing: Sequence[tuple[int, str]]) -> list[dict[str, Any]]:
+    """Sentences that share the names, or most words, of a fact that is noted already."""
+    found = []
+    for number, _, piece in PIECE.findall(_part(text, "said")):
+        for sentence in model_vision.sentences(html.unescape(piece)):
+            words = _words(sentence)
+            found += [
+                {"fact": place, "source": int(number), "quote": sentence.strip()}
+                for place, fact in standing
+                if len(_words(fact) & words) * 2 > len(_words(fact))
+            ]
+    return found[:12]
+
+
+def _words(text: str) -> set[str]:
+    return {word[:5] for word in re.findall(r"[a-zà-ÿ]{4,}", text.lower())}
 
 
 def _in_sentence(sentence: str, source: int, standing: Sequence[tuple[int, str]]) -> list[dict[str, Any]]:
@@ -95,7 +113,7 @@ def _in_sentence(sentence: str, source: int, standing: Sequence[tuple[int, str]]
     return found
 
 
-def digest(text: str) -> str:
+def digest(text: str) -> dict[str, Any]:
     """A few sentences out of what is to be summed up: the weightiest of the person's, in their order."""
     lines = [
         line for line in html.unescape(_part(text, "said")).splitlines() if re.match(r"\S+ (person|journal): ", line)
@@ -106,7 +124,9 @@ def digest(text: str) -> str:
         day, _, words = lines[place].partition(" ")
         first = model_vision.sentences(words.partition(": ")[2])[:1]
         told += [f"{day}: {' '.join(first[0].split()[:20])}"] if first else []
-    return " ".join(told) or "Nothing much was said."
+    said = " ".join(told) or "Nothing much was said."
+    standing = [(int(number), html.unescape(fact)) for number, fact in STANDING.findall(_part(text, "standing"))]
+    return {"text": said, "facts": [number for number, fact in standing if _words(fact) & _words(said)]}
 
 
 def remembered(system: str, words: str) -> list[str]:

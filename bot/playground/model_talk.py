@@ -84,8 +84,6 @@ def reply(messages: Sequence[Message]) -> str:
             woven=parts.get("sections", ""),
             ending="the conclusion of" in system,
         )
-    if model_memory.asks_for_digest(system):
-        return model_memory.digest(last_of_person(messages))
     looked_back = model_memory.remembered(system, person_words(messages))
     return "\n\n".join([*_thoughts(messages), *looked_back, question(messages), LABEL])
 

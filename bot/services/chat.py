@@ -162,16 +162,66 @@ def quote(text: str) -> str:
     return text if len(text) <= QUOTE_LIMIT else text[:QUOTE_LIMIT].rstrip() + " …"
 
 
+def shown(known: Known, *, earlier: Sequence[Turn], asked: Turn, budget: int, remembered: Remembered) -> list[Turn]:
+    """Those of the turns `earlier` for which there is room word for word, however much is recalled beside them.
+
+    All others are in no request unless they are recalled.
+    """
+    return _fill(known, earlier=earlier, shown=None, asked=asked, budget=budget, remembered=remembered).turns
+
+
 def pack(
-    known: Known, *, earlier: Sequence[Turn], asked: Turn, budget: int, remembered: Remembered | None = None
+    known: Known,
+    *,
+    earlier: Sequence[Turn],
+    asked: Turn,
+    budget: int,
+    remembered: Remembered | None = None,
+    shown: Sequence[Turn] | None = None,
 ) -> list[dict[str, str]]:
     """The messages for the answer to `asked`, at most `budget` tokens where the persona alone leaves room.
 
     What is known takes up to two fifths of the room, and of what is left then: what is remembered a quarter, the new
     message up to half (its middle is left out where it is longer), and the turns `earlier` the rest: the latest ones,
-    without a gap.
+    without a gap. `shown` are those that `shown` chose; no others are given word for word then.
     """
-    remembered = remembered or Remembered()
+    filled = _fill(
+        known,
+        earlier=earlier,
+        shown=earlier if shown is None else shown,
+        asked=asked,
+        budget=budget,
+        remembered=remembered or Remembered(),
+    )
+    return [
+        {"role": "system", "content": filled.system},
+        *filled.talk,
+        *([{"role": "system", "content": filled.now}] if filled.now else []),
+        {"role": "user", "content": filled.message},
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Filled:
+    """The parts of a request, and the turns whose words are in it, oldest first."""
+
+    system: str
+    talk: list[dict[str, str]]
+    now: str
+    message: str
+    turns: list[Turn]
+
+
+def _fill(
+    known: Known,
+    *,
+    earlier: Sequence[Turn],
+    shown: Sequence[Turn] | None,
+    asked: Turn,
+    budget: int,
+    remembered: Remembered,
+) -> _Filled:
+    """Fill a request; where it is open what is `shown`, as much room is kept as what is recalled may take at most."""
     opening = prompts.persona()
     closing = prompts.gentle() if _is_grave([*earlier, asked], asked) else ""
     room = budget - SEAMS - tokens.TOKENS_TO_PRIME_THE_REPLY - PER_MESSAGE
@@ -183,14 +233,14 @@ def pack(
     digests, size = _lines("digests", remembered.digests[::-1], most=room // 12, backwards=True)
     room -= size
     now, size = _now(remembered, most=room // 8)
-    room -= size
+    room -= size if shown is not None else room // 8
 
     message, size = _said(asked, most=max(room // 2, 1))
     room -= size + PER_MESSAGE
     turns: list[Turn] = []
     said: list[str] = []
     most = max(room // 4, 1)
-    ordered = in_order(earlier)
+    ordered = in_order(earlier if shown is None else shown)
     for turn in reversed(ordered):
         text, size = _said(turn, most=most)
         room -= size + PER_MESSAGE
@@ -203,12 +253,7 @@ def pack(
         kept -= 1  # an answer whose question is gone would open the talk
     talk = [{"role": turn.role, "content": text} for turn, text in zip(turns[:kept], said, strict=False)]
     system = "\n\n".join(part for part in (opening, sections, facts, digests, closing) if part)
-    return [
-        {"role": "system", "content": system},
-        *reversed(talk),
-        *([{"role": "system", "content": now}] if now else []),
-        {"role": "user", "content": message},
-    ]
+    return _Filled(system=system, talk=talk[::-1], now=now, message=message, turns=turns[:kept][::-1])
 
 
 def _whole_blocks(turns: Sequence[Turn], *, all_fit: bool) -> int:

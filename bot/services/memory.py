@@ -11,11 +11,14 @@ import unicodedata
 import uuid
 from collections.abc import Sequence
 from datetime import date, datetime, tzinfo
+from typing import TypeVar
 
 from bot.ai import tokens
 from bot.services import chat
-from prompts.memory import FoundFact
+from prompts.memory import Found
 from storage.memory import Fact, Line, NewFact, Said, Source
+
+Row = TypeVar("Row", Fact, Source)
 
 ENOUGH_TO_READ = 500
 """Tokens of new words that are worth a reading."""
@@ -38,6 +41,9 @@ LEAST_QUOTE_WORDS = 2
 
 LEFT_OUT = "[…]"
 """What stands in the place of words that were forgotten."""
+
+GONE = "(gone)"
+"""What stands in a numbered list in the place of what is there no more."""
 
 LEAST_CONFIDENCE = 0.4
 
@@ -63,7 +69,7 @@ LINE_TOKENS = 120
 
 MOST_WEEK_LINES = 60
 
-MOST_DIGEST_OUTPUT, LEAST_DIGEST_OUTPUT = 300, 120
+MOST_DIGEST_OUTPUT, LEAST_DIGEST_OUTPUT = 400, 160
 MOST_FACTS_OUTPUT, LEAST_FACTS_OUTPUT = 1_500, 300
 
 
@@ -85,24 +91,25 @@ def located(quote: str, text: str) -> str | None:
 
 
 def checked(
-    found: Sequence[FoundFact],
+    found: Found,
     *,
-    sources: Sequence[Source],
-    standing: Sequence[Fact],
+    sources: Sequence[Source | None],
+    standing: Sequence[Fact | None],
     known: Sequence[Said],
     today: date,
-) -> tuple[list[NewFact], list[tuple[uuid.UUID, Said]]]:
-    """What of a model's notes may be kept: new facts, and standing ones that were said again.
+) -> tuple[list[NewFact], list[tuple[uuid.UUID | int, Said]]]:
+    """What of a model's notes may be kept: new facts, and where one is said again: its id, or its place among the new.
 
-    `known` are places that a fact, standing or closed, rests on already: those are not drawn a second time.
+    `sources` and `standing` are as they were numbered, None where one is gone since. `known` are places that a fact,
+    standing or closed, rests on already: those are not drawn a second time.
     """
     new: list[NewFact] = []
-    again: list[tuple[uuid.UUID, Said]] = []
-    by_text = {normal(fact.text): fact for fact in standing}
+    again: list[tuple[uuid.UUID | int, Said]] = []
+    by_text = {normal(fact.text): fact for fact in standing if fact is not None}
     drawn = {(said.id, normal(said.quote)) for said in known}
     placed: dict[int, int] = {}
-    for position, note in enumerate(found, len(standing) + 1):
-        source = sources[note.source - 1] if 0 < note.source <= len(sources) else None
+    for position, note in enumerate(found.facts, len(standing) + 1):
+        source = _numbered(sources, note.source)
         text = " ".join(note.text.split()).rstrip(".")
         if source is None or not text or len(text) > MOST_FACT_CHARACTERS or LEFT_OUT in text:
             continue
@@ -118,7 +125,7 @@ def checked(
         if any(normal(other.text) == normal(text) for other in new):
             continue
         placed[position] = len(new)
-        replaces = [standing[number - 1] for number in note.replaces if 0 < number <= len(standing)]
+        replaces = [one for number in note.replaces if (one := _numbered(standing, number)) is not None]
         new.append(
             NewFact(
                 text=text,
@@ -132,7 +139,22 @@ def checked(
                 replaces_new=[placed[number] for number in note.replaces if number in placed and number < position],
             )
         )
+    for once_more in found.again:
+        source = _numbered(sources, once_more.source)
+        quote = located(once_more.quote, source.text) if source is not None else None
+        if source is None or quote is None or LEFT_OUT in quote:
+            continue
+        said = Said(kind=source.kind, id=source.id, quote=quote, said_at=source.said_at)
+        if (known_fact := _numbered(standing, once_more.fact)) is not None:
+            again.append((known_fact.id, said))
+        elif once_more.fact in placed:
+            again.append((placed[once_more.fact], said))
     return new, again
+
+
+def _numbered(rows: Sequence[Row | None], number: int) -> Row | None:
+    """The row of this number in a request, counted from 1."""
+    return rows[number - 1] if 0 < number <= len(rows) else None
 
 
 def _rests_on(text: str, source: str) -> bool:
@@ -150,15 +172,28 @@ def _since(since: str, *, said_at: datetime, today: date) -> date:
     return day if date(1900, 1, 1) <= day <= today else said_at.date()
 
 
-def standing_lines(facts: Sequence[Fact]) -> list[str]:
+def in_order(rows: Sequence[Row], ids: Sequence[uuid.UUID]) -> list[Row | None]:
+    """The rows in the order of these ids, None where one is gone."""
+    by_id = {row.id: row for row in rows}
+    return [by_id.get(key) for key in ids]
+
+
+def standing_lines(facts: Sequence[Fact | None]) -> list[str]:
     """Facts as the model is told them."""
-    return [f"{fact.text} (since {fact.valid_from.isoformat()})" for fact in facts]
+    return [f"{fact.text} (since {fact.valid_from.isoformat()})" if fact is not None else GONE for fact in facts]
 
 
-def said_lines(sources: Sequence[Source], *, zone: tzinfo) -> list[str]:
+def told_of(numbers: Sequence[int], facts: Sequence[Fact]) -> list[uuid.UUID]:
+    """The facts that a digest says it tells of, by the numbers of the request."""
+    return [fact.id for number in sorted(set(numbers)) if (fact := _numbered(facts, number)) is not None]
+
+
+def said_lines(sources: Sequence[Source | None], *, zone: tzinfo) -> list[str]:
     """Pieces of a person's words as the model is told them, each with its day."""
     return [
-        f"({source.said_at.astimezone(zone):%Y-%m-%d, %A}) {' '.join(source.text[:PIECE_CHARACTERS].split())}"
+        GONE
+        if source is None
+        else f"({source.said_at.astimezone(zone):%Y-%m-%d, %A}) {' '.join(source.text[:PIECE_CHARACTERS].split())}"
         for source in sources
     ]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta, tzinfo
 
 from bot.ai import tokens
 from bot.services import chat
@@ -228,6 +228,25 @@ def theme(matches: Sequence[Match], *, now: datetime) -> Theme:
     return Theme(callback=older[0].id if older else None, weeks=len(weeks) if recent else 0)
 
 
+# ------------------------------------------------------------------------------------- said elsewhere
+
+MOST_ELSEWHERE = 3
+
+
+async def elsewhere(db: Transaction, fact: facts_store.Fact, *, without: Sequence[uuid.UUID]) -> list[Passage]:
+    """Other places where the person may have spoken of what a fact says, the likeliest first; `without` are sources."""
+    passed = [*without, fact.id]
+    found = await store.by_words(db, f"{fact.text}\n{fact.quote}", limit=LOOKED_AT, without=passed)
+    lists = [[match.id for match in found if match.share >= SAME_THEME and match.shared >= LEAST_SHARED]]
+    if await store.has_vectors(db) and (known := await store.vector_of_fact(db, fact.id)) is not None:
+        vector, model = known
+        lists.append(await store.by_meaning(db, vector, model=model, limit=MOST_ELSEWHERE, without=passed))
+    ranked = merged(*lists)
+    passages = await store.passages(db, ranked)
+    own = [passages[key] for key in ranked if key in passages and passages[key].source_kind != "fact"]
+    return own[:MOST_ELSEWHERE]
+
+
 # -------------------------------------------------------------------------------------- what is told
 
 
@@ -260,6 +279,37 @@ def excerpt(passage: Passage, words: str, *, most: int = PASSAGE_TOKENS) -> tupl
 
 
 @dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What VIVA remembers whatever is said: the facts that hold, and the latest digests."""
+
+    facts: Sequence[facts_store.Fact]
+    remembered: chat.Remembered
+
+
+async def standing(db: Transaction, *, zone: tzinfo | None, guide: str = "") -> Standing:
+    """What VIVA remembers whatever is said, with days in the person's time zone."""
+    facts = await facts_store.facts(db, limit=MOST_FACTS)
+    talk = await facts_store.digests(db, kind="talk", limit=MOST_TALK_DIGESTS)
+    weeks = await facts_store.digests(db, kind="week", limit=MOST_WEEK_DIGESTS)
+    digests = sorted((*talk, *weeks), key=lambda digest: (digest.covers_to, digest.kind))
+    remembered = chat.Remembered(
+        facts=[
+            chat.Line(f"{fact.text} (since {_day_of(fact.valid_from)})", fact.tokens + FACT_FRAME) for fact in facts
+        ],
+        digests=[
+            chat.Line(
+                f"{_day(digest.covers_from.astimezone(zone))} to "
+                f"{_day((digest.covers_to - timedelta(seconds=1)).astimezone(zone))}: {digest.text}",
+                digest.tokens + FACT_FRAME * 2,
+            )
+            for digest in digests
+        ],
+        guide=guide,
+    )
+    return Standing(facts=facts, remembered=remembered)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recollection:
     """What VIVA remembers for a turn, and which of it is worth a button: the most telling that was found."""
 
@@ -277,32 +327,32 @@ async def recollect(
     db: Transaction,
     *,
     asked: Turn,
+    known: Standing,
     shown: Sequence[Turn],
     now: datetime,
-    guide: str = "",
     vector: Sequence[float] | None = None,
     vectors_of: str = "",
 ) -> Recollection:
     """What VIVA remembers for the answer to `asked`; what is `shown` word for word is not recalled besides.
 
-    `now` is in the person's time zone. `vector` is that of the message, by the model `vectors_of`.
+    Except with its day: where the message names a time, or the same was spoken of before. `now` is in the person's
+    time zone. `vector` is that of the message, by the model `vectors_of`.
     """
-    standing = await facts_store.facts(db, limit=MOST_FACTS)
-    talk = await facts_store.digests(db, kind="talk", limit=MOST_TALK_DIGESTS)
-    weeks = await facts_store.digests(db, kind="week", limit=MOST_WEEK_DIGESTS)
-    passed = [asked.id, *(turn.id for turn in shown), *(fact.id for fact in standing)]
+    told = [asked.id, *(fact.id for fact in known.facts)]
+    passed = [*told, *(turn.id for turn in shown)]
     replying_to = asked.context.get("replying_to")
     words = f"{asked.message}\n{replying_to.get('text', '') if isinstance(replying_to, dict) else ''}"
-    matches = await store.by_words(db, words, limit=LOOKED_AT * 3, without=passed)
-    lists = [worth_it(matches, words=len(words.split()))[:LOOKED_AT]]
+    matches = await store.by_words(db, words, limit=LOOKED_AT * 6, without=told)
+    beside = [match for match in matches if match.source_id not in set(passed)]
+    lists = [worth_it(beside, words=len(words.split()))[:LOOKED_AT]]
     if vector is not None:
         lists.append(await store.by_meaning(db, vector, model=vectors_of, limit=LOOKED_AT, without=passed))
     span = time_in(asked.message, now=now)
     if span is not None:
-        within = await store.by_words(db, words, limit=LOOKED_AT, without=passed, since=span[0], until=span[1])
+        within = await store.by_words(db, words, limit=LOOKED_AT, without=told, since=span[0], until=span[1])
         # A time that was named weighs twice: once with the words, once by itself.
         lists.append([match.id for match in within])
-        lists.append(await store.by_time(db, since=span[0], until=span[1], limit=LOOKED_AT, without=passed))
+        lists.append(await store.by_time(db, since=span[0], until=span[1], limit=LOOKED_AT, without=told))
     area = category_in(asked.message) or asked.context.get("category")
     if isinstance(area, str):
         lists.append((await store.by_category(db, area, limit=LOOKED_AT, without=passed))[:3])
@@ -333,23 +383,7 @@ async def recollect(
         hints.append(prompts.callback(_day(callback.said_at.astimezone(now.tzinfo))))
     if seen.weeks >= MANY_WEEKS:
         hints.append(prompts.weeks(seen.weeks))
-    digests = sorted((*talk, *weeks), key=lambda digest: (digest.covers_to, digest.kind))
-    remembered = chat.Remembered(
-        facts=[
-            chat.Line(f"{fact.text} (since {_day_of(fact.valid_from)})", fact.tokens + FACT_FRAME) for fact in standing
-        ],
-        digests=[
-            chat.Line(
-                f"{_day(digest.covers_from.astimezone(now.tzinfo))} to "
-                f"{_day((digest.covers_to - timedelta(seconds=1)).astimezone(now.tzinfo))}: {digest.text}",
-                digest.tokens + FACT_FRAME * 2,
-            )
-            for digest in digests
-        ],
-        recalled=recalled,
-        hints=hints,
-        guide=guide,
-    )
+    remembered = replace(known.remembered, recalled=recalled, hints=hints)
     pointed = [*([callback] if callback else []), *(chosen[:2] if span is not None else [])]
     openable = {passage.id: passage for passage in pointed if passage.source_kind in ("entry", "turn")}
     return Recollection(remembered=remembered, worth_opening=list(openable.values())[:2])

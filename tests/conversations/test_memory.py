@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from bot.ai import tokens
+from handlers.memory import LeaveOutTap
 from tests.world import Someone, Viva
 
 CHAT = "chat/completions"
@@ -60,6 +61,23 @@ async def wrote(viva: Viva, person: Someone, *days: tuple[int, str]) -> list[uui
     return ids
 
 
+async def talked(viva: Viva, person: Someone, answer: str = "What did you see there?", of: int = 0) -> None:
+    """Keep ninety turns of a talk long ago; `answer` is what VIVA says in turn number `of`."""
+    async with viva.database.as_user(await person.user_id()).transaction() as db:
+        await db.execute(
+            """
+            insert into ai_conversations (role, message, context, created_at)
+            select case when n % 2 = 1 then 'user' else 'assistant' end,
+                   case when n % 2 = 1 then 'On day ' || n || ' I looked after the young olive trees on the hill.'
+                        when n = $2 then $1 else 'What did you see there?' end, '{}',
+                   now() - interval '20 days' + n * interval '1 hour'
+              from generate_series(1, 90) n
+            """,
+            answer,
+            of,
+        )
+
+
 def day(ago: int) -> str:
     moment = datetime.now(UTC) - timedelta(days=ago)
     return f"{moment.day} {moment:%B %Y}"
@@ -107,7 +125,7 @@ async def test_a_models_note_counts_only_where_its_words_stand_in_the_source(viv
         note | {"text": "Is a gardener", "quote": "I have a garden", "source": 2},
         note | {"text": "Is unsure", "quote": "behind the house", "confidence": 0.1},
     ]
-    viva.model.script(CHAT, text=json.dumps({"facts": notes}))
+    viva.model.script(CHAT, text=json.dumps({"facts": notes, "again": []}))
     await look_through(mira)
     assert await facts(viva, mira) == ["Has a garden behind the house"]
     rows = await viva.rows(mira, "select quote, valid_from = current_date as today from viva.memory_facts")
@@ -174,6 +192,112 @@ async def test_what_is_forgotten_is_gone_from_all_that_viva_reads_and_does_not_c
     assert not any("Edith" in fact for fact in await facts(viva, mira))
     kept = await viva.rows(mira, "select message from ai_conversations where message like '%Edith%'")
     assert len(kept) == 2, "what was said stays where it was said"
+
+
+async def test_a_digest_that_tells_of_a_forgotten_fact_in_other_words_goes_with_it(viva: Viva) -> None:
+    mira = await viva.onboarded("Mira")
+    await wrote(viva, mira, (1, "My sister is called Edith."))
+    await talked(viva, mira, "Edith, your sister, is well I hope? She is called so often.", 2)
+    fact = {
+        "text": "Has a sister called Edith",
+        "quote": "My sister is called Edith",
+        "source": 46,
+        "category": "family",
+    }
+    note = fact | {"since": "", "confidence": 0.9, "replaces": []}
+    viva.model.script(CHAT, text=json.dumps({"facts": [note], "again": []}))
+    viva.model.script(CHAT, text=json.dumps({"text": "The nurse among her siblings came up.", "facts": [1]}))
+    await look_through(mira)
+    await mira.tap("What I remember")
+    await mira.tap("What I summed up")
+    assert "The nurse among her siblings" in mira.screen.text
+    before = len(readings(viva))
+    await mira.send("/memory")
+    await mira.tap("1")
+    await mira.tap("Forget this")
+    await mira.tap("Forget it")
+    told = await viva.rows(mira, "select text from viva.memory_digests")
+    assert len(told) == 2 and not any("nurse" in one["text"] for one in told), "summed up anew, without it"
+    anew = readings(viva)[before:]
+    assert len(anew) == 1 and "olive" in anew[0] and "Edith" not in anew[0] and "sister" not in anew[0]
+    await mira.send("/memory")
+    await mira.tap("What I summed up")
+    await mira.tap("Take out 1")
+    assert "Take out 2" not in mira.screen.buttons
+    await mira.tap("Take out 1")
+    assert "olive" not in mira.screen.text and "Nothing yet" in mira.screen.text
+    await mira.send("And now?")
+    assert "</digests>" not in talks(viva)[-1][0]["content"]
+
+
+async def test_other_places_that_speak_of_a_forgotten_fact_are_shown_and_left_out_by_a_tap(viva: Viva) -> None:
+    mira = await viva.onboarded("Mira")
+    await wrote(viva, mira, (9, "My sister is called Edith."), (8, "Edith swam far out, and my sister laughed."))
+    await look_through(mira)
+    await mira.send("/memory")
+    await mira.tap("1")
+    await mira.tap("Forget this")
+    screen = await mira.tap("Forget it")
+    assert "Edith swam far out" in screen.text and f"in your journal, {day(8)}" in screen.text
+    await mira.tap("Leave out 1")
+    assert "Left out." in mira.screen.text
+    assert not any("Edith" in row["text"] for row in await viva.rows(mira, "select text from viva.memory_passages"))
+    assert len(await viva.rows(mira, "select id from journal_entries where content like '%Edith%'")) == 2
+    tom = await viva.onboarded("Tom")
+    await wrote(viva, tom, (8, "Edith swam far out, and my sister laughed."))
+    of_tom = await viva.rows(tom, "select source_id from viva.memory_passages")
+    await mira.tap_data(LeaveOutTap(id=of_tom[0]["source_id"]).pack())
+    assert len(await viva.rows(tom, "select id from viva.memory_passages where text like '%Edith%'")) == 1
+
+
+async def test_what_is_forgotten_while_the_model_reads_is_not_noted_after_all(viva: Viva) -> None:
+    mira = await viva.onboarded("Mira")
+    await mira.send("I love swimming.")
+    await look_through(mira)
+    await mira.send("I live in Cork.")
+    await mira.send("/memory")
+    viva.model.hold(after=0)
+    await mira.tap("Look through", wait=False)
+    await viva.model.held()
+    await mira.send_without_waiting("/memory")
+    await mira.wait(lambda: "Forget it all" in mira.screen.buttons)
+    await mira.tap("Forget it all", wait=False)
+    await mira.wait(lambda: "I forget every note" in mira.screen.text)
+    await mira.tap("Forget it all", wait=False)
+    await mira.wait(lambda: "clean page" in mira.screen.text)
+    viva.model.release()
+    await viva.quiet()
+    assert await facts(viva, mira) == []
+    await mira.send("/memory")
+    assert "Nothing is noted yet" in mira.screen.text and "Forget it all" not in mira.screen.buttons
+
+
+async def test_a_fact_holds_again_once_what_took_its_place_is_gone(viva: Viva) -> None:
+    mira = await viva.onboarded("Mira")
+    await mira.send("I live in Cork.")
+    await look_through(mira)
+    (entry,) = await wrote(viva, mira, (0, "I moved to Lisbon."))
+    await look_through(mira)
+    assert await facts(viva, mira) == ["Lives in Lisbon"]
+    async with viva.database.as_user(await mira.user_id()).transaction() as db:
+        await db.execute("delete from journal_entries where id = $1", entry)
+    assert await facts(viva, mira) == ["Lives in Cork"]
+
+
+async def test_an_entry_is_remembered_by_the_day_its_person_gives_it_where_they_are(viva: Viva) -> None:
+    mira = await viva.onboarded("Mira", time_zone="Pacific/Auckland")
+    said = "select said_at from viva.memory_passages"
+    async with viva.database.as_user(await mira.user_id()).transaction() as db:
+        morning = datetime(2025, 11, 9, 19, tzinfo=UTC)  # eight in the morning of the tenth, there
+        await db.execute(
+            "insert into journal_entries (content, date, created_at) values ($1, $2, $3)",
+            "The sea was calm this morning.",
+            date(2025, 11, 10),
+            morning,
+        )
+        assert await db.value(said) == morning
+        await db.execute("update journal_entries set date = $1", date(2025, 11, 3))
+        assert await db.value(said) == datetime(2025, 11, 2, 23, tzinfo=UTC)
 
 
 async def test_memory_is_put_right_paused_and_wiped_by_its_person(viva: Viva) -> None:
@@ -273,19 +397,30 @@ async def test_what_comes_up_week_after_week_gets_another_question(viva: Viva) -
     assert "different weeks" not in talks(viva)[-1][-2]["content"]
 
 
-async def test_older_talk_and_past_weeks_are_summed_up_and_can_be_seen(viva: Viva) -> None:
+async def test_turns_that_a_request_has_no_room_for_are_recalled_instead(viva: Viva) -> None:
     mira = await viva.onboarded("Mira")
     async with viva.database.as_user(await mira.user_id()).transaction() as db:
         await db.execute(
             """
             insert into ai_conversations (role, message, context, created_at)
             select case when n % 2 = 1 then 'user' else 'assistant' end,
-                   case when n % 2 = 1 then 'On day ' || n || ' I looked after the young olive trees on the hill.'
-                        else 'What did you see there?' end, '{}',
-                   now() - interval '20 days' + n * interval '1 hour'
-              from generate_series(1, 90) n
+                   case when n = 5 then 'My cello teacher Bruno lives by the harbour.'
+                        when n % 35 = 1 then 'So tired, a late evening again with the quarterly report.'
+                        else 'Turn ' || n || repeat(': the rain came over the hills and went', 12) end, '{}',
+                   now() - interval '5 weeks' + n * interval '4 hours 40 minutes'
+              from generate_series(1, 180) n
             """
         )
+    await mira.send("Who is it that teaches me the cello, by the harbour?")
+    request = talks(viva)[-1]
+    assert len(request) < 150 and "Bruno" in request[-2]["content"] and day(34) in request[-2]["content"]
+    await mira.send("So tired, another late evening with the quarterly report.")
+    assert "different weeks" in talks(viva)[-1][-2]["content"]
+
+
+async def test_older_talk_and_past_weeks_are_summed_up_and_can_be_seen(viva: Viva) -> None:
+    mira = await viva.onboarded("Mira")
+    await talked(viva, mira)
     await wrote(viva, mira, (9, "The olive harvest has begun, and my hands are tired. " * 20))
     await look_through(mira)
     kinds = await viva.rows(mira, "select kind, count(*) as n from viva.memory_digests group by kind order by kind")
@@ -295,7 +430,7 @@ async def test_older_talk_and_past_weeks_are_summed_up_and_can_be_seen(viva: Viv
     assert "Our talk," in mira.screen.text and "A week," in mira.screen.text and "olive" in mira.screen.text
     before = len(readings(viva))
     await mira.send("And now?")
-    assert "<digests>" in talks(viva)[-1][0]["content"]
+    assert "</digests>" in talks(viva)[-1][0]["content"]
     await mira.send("/memory")
     assert "Look through" in str(mira.screen.buttons)
     await mira.tap("Look through")

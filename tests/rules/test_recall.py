@@ -64,7 +64,9 @@ def test_what_several_lists_hold_comes_first() -> None:
 
 
 def match(number: int, *, share: float, days_ago: int, shared: int = 4) -> Match:
-    return Match(id=key(number), share=share, shared=shared, said_at=NOW - timedelta(days=days_ago))
+    return Match(
+        id=key(number), source_id=key(number), share=share, shared=shared, said_at=NOW - timedelta(days=days_ago)
+    )
 
 
 def test_a_theme_was_met_before_only_where_enough_is_shared_and_some_days_lie_between() -> None:

@@ -28,6 +28,7 @@ from handlers.journal import (
     to_entry,
     to_list,
 )
+from handlers.journal_keep import SPLIT_BY_TELEGRAM, done_button
 from handlers.screen import Screen, button, show
 from handlers.waiting import Waiting
 from prompts.categories import CATEGORIES
@@ -144,8 +145,18 @@ async def _awaited(waiting: dict[str, Any], db: Transaction) -> Entry:
 async def on_new_words(message: Message, waiting: dict[str, Any], user: Account, db: Transaction, work: Work) -> None:
     """Put the words in the place of the entry's."""
     entry, words = await _awaited(waiting, db), message.text or ""
-    await journal.put_words(db, entry.id, words)
+    put = journal.add_words if waiting.get("more") else journal.put_words
+    await put(db, entry.id, words)
     await care.speak_up(work, db, user, words)
+    await _show_changed(entry, words, waiting, db, work)
+
+
+async def _show_changed(entry: Entry, words: str, waiting: dict[str, Any], db: Transaction, work: Work) -> None:
+    """Show the entry as it is now; where an app may have cut the words, take the next ones to the same place first."""
+    if len(words) >= SPLIT_BY_TELEGRAM:
+        await people.wait_for(db, waiting | {"more": True})
+        show(work, Screen(text=WORDS("changed_long"), rows=[[done_button(entry)]]))
+        return
     show(work, entry_screen(await found(db, entry.id), opening=WORDS("changed")))
 
 
@@ -165,9 +176,10 @@ async def on_right_words(message: Message, waiting: dict[str, Any], user: Accoun
     recording = next((one for one in entry.audio_recordings if one.url == waiting["url"]), None)
     if recording is None:
         raise SkipHandler
-    await journal.keep_recording(db, entry.id, recording.model_copy(update={"transcript": words}))
+    heard = f"{recording.transcript}\n\n{words}" if waiting.get("more") else words
+    await journal.keep_recording(db, entry.id, recording.model_copy(update={"transcript": heard}))
     await care.speak_up(work, db, user, words)
-    show(work, entry_screen(await found(db, entry.id), opening=WORDS("changed")))
+    await _show_changed(entry, words, waiting, db, work)
 
 
 # ------------------------------------------------------------------------------------------- areas

@@ -49,8 +49,9 @@ from storage.database import Fenced, Transaction
 from storage.journal import Album, Entry, Recording
 from storage.people import Account
 
-SPLIT_BY_TELEGRAM = 4000
-"""Characters of a message from which on the rest of a longer text may follow in the next one: apps cut at 4096."""
+SPLIT_BY_TELEGRAM = 3750
+"""Characters of a message from which on the rest of a longer text may follow in the next one: apps cut at 4096, or at
+the end of a paragraph, a sentence or a word up to 300 before it."""
 
 PICTURE_FILE = F.document.mime_type.startswith("image/") | F.document.file_name.regexp(r"(?i)\.(heic|heif)$")
 
@@ -90,13 +91,13 @@ async def on_add(tap: CallbackQuery, callback_data: StepTap, db: Transaction, wo
     entry = await found(db, callback_data.id)
     await _open(db, entry)
     text = WORDS("add_prompt", date=f"{entry.date:%d %B}")
-    show(work, Screen(text=text, rows=[[_done(entry)]]), tap=tap)
+    show(work, Screen(text=text, rows=[[done_button(entry)]]), tap=tap)
 
 
 @router.callback_query(StepTap.filter(F.step == "done"))
 async def on_done(tap: CallbackQuery, callback_data: StepTap, user: Account, db: Transaction, work: Work) -> None:
     """Nothing more goes into the entry; show it."""
-    if (user.waiting_for or {}).get("kind") == "journal":
+    if (user.waiting_for or {}).get("kind") in ("journal", "journal_words", "journal_fix"):
         await people.wait_for(db, None)
     show(work, entry_screen(await found(db, callback_data.id)), tap=tap)
 
@@ -112,7 +113,7 @@ async def _keep_words(words: str, user: Account, db: Transaction, work: Work) ->
     sign = await care.speak_up(work, db, user, words)
     if len(words) >= SPLIT_BY_TELEGRAM and not adding:
         await _open(db, entry)
-        show(work, Screen(text=WORDS("kept_long", date=f"{entry.date:%d %B}"), rows=[[_done(entry)]]))
+        show(work, Screen(text=WORDS("kept_long", date=f"{entry.date:%d %B}"), rows=[[done_button(entry)]]))
     else:
         text = WORDS("added" if adding else "kept_text", date=f"{entry.date:%d %B}")
         show(work, Screen(text=text, rows=_after(entry, adding=adding)))
@@ -228,7 +229,8 @@ def _key(work: Work) -> str:
     return f"journal:{work.head.id}"
 
 
-def _done(entry: Entry) -> InlineKeyboardButton:
+def done_button(entry: Entry) -> InlineKeyboardButton:
+    """The button that says that nothing more belongs to the entry."""
     return button(WORDS("done"), StepTap(step="done", id=entry.id), style="success")
 
 
@@ -237,7 +239,7 @@ def _after(entry: Entry, *, adding: bool = False, hear: int | None = None) -> li
     if hear is not None:
         rows.append([button(WORDS("hear_again"), HearTap(id=entry.id, place=hear))])
     if adding:
-        return [*rows, [_done(entry)]]
+        return [*rows, [done_button(entry)]]
     more = [button(WORDS("add"), StepTap(step="add", id=entry.id)), change_button(entry)]
     return [*rows, more, [to_entry(entry.id), to_list()], [home.back()]]
 

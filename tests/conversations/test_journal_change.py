@@ -78,6 +78,33 @@ async def test_a_transcript_is_put_right_and_stays_in_its_place(viva: Viva) -> N
     assert "One entry speaks of it" in ada.screen.text and "My father called." in ada.screen.text
 
 
+async def test_a_correction_that_telegram_cuts_in_two_goes_whole_to_its_place(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await ada.send_voice(words="My farther called.")
+    await ada.tap("Add to it")
+    await ada.send("Old words.")
+    await ada.tap("Done")
+    entry = await _entry(viva, ada)
+    long = "My father called and called. " * 140
+    for data in (StepTap(step="words", id=entry["id"]), FixTap(id=entry["id"], place=0)):  # type: ignore[arg-type]
+        await ada.tap_data(data.pack())
+        await ada.send(long)
+        assert "If there is more to it" in ada.screen.text and ada.screen.buttons == ["Done"]
+        await viva.restart(kill=True)
+        await ada.send("And this is the end of it.")
+        assert "the end of it" in "".join(ada.messages[-2:]) and "Done" not in ada.screen.buttons
+    entry, whole = await _entry(viva, ada), f"{long.strip()}\n\nAnd this is the end of it."
+    assert entry["content"] == whole and entry["audio_recordings"][0]["transcript"] == whole  # type: ignore[index]
+    # Who is done says so, and the next words are for somebody else.
+    await ada.tap_data(StepTap(step="words", id=entry["id"]).pack())  # type: ignore[arg-type]
+    await ada.send(long)
+    await ada.tap("Done")
+    await ada.send("What do you make of it?")
+    assert (await _entry(viva, ada))["content"] == long.strip()
+    (said,) = await viva.rows(ada, "select message from ai_conversations where role = 'user'")
+    assert said["message"] == "What do you make of it?"
+
+
 async def test_deleting_asks_first_and_removes_the_files_too(viva: Viva) -> None:
     ada = await viva.onboarded()
     await ada.send_photo(caption="Not for long.")

@@ -175,7 +175,7 @@ async def reflect(job: Job, doors: Doors) -> None:
     monday = date.fromisoformat(job.payload["week"])
     async with job.transaction() as db:
         wanted = await store.may_be_sent(db) and await store.of_week(db, monday) is None
-        entries = [entry for entry in await journal.between(db, monday, monday + timedelta(days=6)) if entry.words]
+        entries = [entry for entry in await journal.to_look_back_on(db, monday) if entry.words]
         account = await people.account(db)
     if not wanted or not entries or account is None:
         async with job.finish():

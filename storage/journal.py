@@ -94,6 +94,24 @@ async def between(transaction: Transaction, first: date, last: date) -> list[Ent
     )
 
 
+async def to_look_back_on(transaction: Transaction, monday: date) -> list[Entry]:
+    """What was put in from the Sunday evening before this Monday to the Sunday evening after, oldest first.
+
+    A look back comes at six in the evening of Sunday, by the person's clock: what is put in later is in the next one.
+    """
+    return await transaction.many(
+        Entry,
+        f"""
+        with home as (select coalesce((select time_zone from viva.telegram_accounts), 'UTC') as zone)
+        select {COLUMNS} from journal_entries, home
+         where created_at >= ($1::date - 1 + time '18:00') at time zone zone
+           and created_at < ($1::date + 6 + time '18:00') at time zone zone
+         order by date, created_at, id
+        """,
+        monday,
+    )
+
+
 async def days_with_entries(transaction: Transaction, first: date, last: date) -> set[date]:
     """The days from `first` to `last` that have an entry."""
     days = await transaction.value(

@@ -20,7 +20,7 @@ class Quote(BaseModel):
 
 
 class Reflection(BaseModel):
-    """What VIVA wrote about the week that begins on a Monday."""
+    """What VIVA wrote about the week that begins on a Monday: what was put in by six in the evening of its Sunday."""
 
     id: uuid.UUID
     week_start: date
@@ -39,9 +39,11 @@ class Due(BaseModel):
 COLUMNS = "id, week_start, text, quotes"
 
 
-async def due(transaction: Transaction) -> list[Due]:
-    """Whose week is to be looked back on now (service only)."""
-    return await transaction.many(Due, "select telegram_id, chat_id, week_start from viva.reflections_due()")
+async def due(transaction: Transaction, *, after: int | None, limit: int) -> list[Due]:
+    """Whose week is to be looked back on now, by Telegram id, those after this one (service only)."""
+    return await transaction.many(
+        Due, "select telegram_id, chat_id, week_start from viva.reflections_due(now(), $1, $2)", after, limit
+    )
 
 
 async def is_wanted(transaction: Transaction) -> bool:

@@ -104,24 +104,29 @@ async def prune(database: Database, work: Work) -> None:
 
 
 async def look_back(database: Database, work: Work) -> None:
-    """Have the week's journal looked back on for everybody whose Sunday evening it is and who asked for it, once."""
-    async with database.as_service().transaction() as db:
-        due = await journal_reflections.due(db)
-        new = await store.enqueue(
-            db,
-            [
-                store.NewWork(
-                    lane=f"journal_reflection:{one.chat_id}",
-                    kind="job",
-                    name="journal.reflect",
-                    key=f"journal.reflect:{one.telegram_id}:{one.week_start.isoformat()}",
-                    chat_id=one.chat_id,
-                    telegram_id=one.telegram_id,
-                    payload={"week": one.week_start.isoformat()},
-                )
-                for one in due
-            ],
-        )
+    """Put in the week's look back on the journal for everybody who wants it, once each week."""
+    new, after = 0, None
+    while True:
+        async with database.as_service().transaction() as db:
+            due = await journal_reflections.due(db, after=after, limit=BATCH)
+            new += await store.enqueue(
+                db,
+                [
+                    store.NewWork(
+                        lane=f"journal_reflection:{one.chat_id}",
+                        kind="job",
+                        name="journal.reflect",
+                        key=f"journal.reflect:{one.telegram_id}:{one.week_start.isoformat()}",
+                        chat_id=one.chat_id,
+                        telegram_id=one.telegram_id,
+                        payload={"week": one.week_start.isoformat()},
+                    )
+                    for one in due
+                ],
+            )
+        if len(due) < BATCH:
+            break
+        after = due[-1].telegram_id
     if new:
         log.info("weeks to look back on", extra={"people": new})
 

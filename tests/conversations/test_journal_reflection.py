@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from bot.services import upkeep
 from bot.services.work import Work
+from handlers.journal import StepTap
 from handlers.journal_reflection import WeekTap
 from prompts.journal.reflection import LookBack
 from storage import work as store
@@ -25,9 +26,16 @@ async def _wants(viva: Viva, person: Someone) -> None:
     assert "The first one comes on Sunday evening" in person.screen.text
 
 
-async def _write(viva: Viva, person: Someone, *entries: tuple[date, str]) -> None:
+async def _write(viva: Viva, person: Someone, *entries: tuple[date, str], hour: int = 12) -> None:
+    """Entries as they are put in at this hour of their day."""
     for day, words in entries:
-        await viva.rows(person, "insert into journal_entries (date, content) values ($1, $2)", day, words)
+        moment = datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
+        sql = "insert into journal_entries (date, content, created_at) values ($1, $2, $3)"
+        await viva.rows(person, sql, day, words, moment)
+
+
+async def _since(viva: Viva, person: Someone, moment: datetime) -> None:
+    await viva.rows(person, "update viva.telegram_accounts set journal_weekly_since = $1", moment)
 
 
 async def _due(viva: Viva, moment: datetime) -> list[date]:
@@ -55,6 +63,7 @@ async def test_it_comes_once_on_sunday_evening_by_the_person_s_clock_to_those_wh
     ada = await viva.onboarded(time_zone="UTC")
     assert await _due(viva, SUNDAY_EVENING) == []
     await _wants(viva, ada)
+    await _since(viva, ada, SUNDAY_EVENING - timedelta(days=2))
     assert await _due(viva, SUNDAY_EVENING) == [MONDAY]
     assert await _due(viva, SUNDAY_EVENING - timedelta(hours=1)) == []
     assert await _due(viva, SUNDAY_EVENING + timedelta(hours=15)) == [MONDAY]
@@ -64,6 +73,20 @@ async def test_it_comes_once_on_sunday_evening_by_the_person_s_clock_to_those_wh
     for change in ("blocked_at = now()", "blocked_at = null, consented_at = null"):
         await viva.rows(ada, f"update viva.telegram_accounts set {change}")
         assert await _due(viva, SUNDAY_EVENING - timedelta(hours=9)) == []
+
+
+async def test_who_asks_for_it_late_on_sunday_has_the_first_one_on_the_next_sunday(viva: Viva) -> None:
+    ada, ben = await viva.onboarded(), await viva.onboarded("Ben")
+    await _wants(viva, ada)
+    for person in (ada, ben):
+        await _since(viva, person, SUNDAY_EVENING + timedelta(hours=1))
+    assert await _due(viva, SUNDAY_EVENING + timedelta(hours=2)) == []
+    assert await _due(viva, SUNDAY_EVENING + timedelta(days=7)) == [MONDAY + timedelta(days=7)] * 2
+    # However many they are, all are found, a batch at a time.
+    due = "select telegram_id from viva.reflections_due($1, $2, 1)"
+    first = await viva.service_rows(due, SUNDAY_EVENING + timedelta(days=7), None)
+    second = await viva.service_rows(due, SUNDAY_EVENING + timedelta(days=7), first[0]["telegram_id"])
+    assert {first[0]["telegram_id"], second[0]["telegram_id"]} == {ada.id, ben.id}
 
 
 async def test_where_the_time_zone_is_unknown_it_is_asked_first_and_leads_back(viva: Viva) -> None:
@@ -84,6 +107,7 @@ async def test_where_the_time_zone_is_unknown_it_is_asked_first_and_leads_back(v
 async def test_the_tick_puts_each_week_in_once(viva: Viva) -> None:
     ada = await viva.onboarded()
     await _wants(viva, ada)
+    await _since(viva, ada, SUNDAY_EVENING - timedelta(days=3650))
     # Wherever it is Sunday evening now is where she lives.
     (row,) = await viva.service_rows("select count(*) as due from viva.reflections_due()")
     for _ in range(2):
@@ -158,6 +182,49 @@ async def test_an_empty_week_a_taken_back_yes_and_a_block_bring_nothing(viva: Vi
     await _look_back(viva, ada, MONDAY - timedelta(days=14))
     assert "The garden was quiet." in ada.screen.text and "one day this week" in ada.screen.text
     assert await viva.service_rows("select * from viva.ledger_differences()") == []
+
+
+async def test_what_is_written_late_on_sunday_is_in_the_next_look_back_and_only_there(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await _wants(viva, ada)
+    await _write(viva, ada, (MONDAY + timedelta(days=6), "The moon over the roof."), hour=21)
+    await _look_back(viva, ada)
+    assert viva.model.requests == []
+    await _look_back(viva, ada, MONDAY + timedelta(days=7))
+    assert "The moon over the roof." in ada.screen.text
+    await _look_back(viva, ada, MONDAY + timedelta(days=14))
+    assert len(viva.model.requests) == 1
+
+
+async def test_what_is_deleted_or_changed_in_an_entry_is_quoted_no_more(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await _wants(viva, ada)
+    await _write(viva, ada, (MONDAY, "The heron stood\nstill."), (MONDAY + timedelta(days=1), "I slept. It rained."))
+    quotes = [(1, "The heron stood still."), (2, "I slept."), (2, "It rained.")]
+    draft = {
+        "text": "You wrote “The heron stood still.” and “It rained.”",
+        "quotes": [{"entry": entry, "words": words} for entry, words in quotes],
+    }
+    viva.model.script("chat/completions", text=json.dumps(draft))
+    await _look_back(viva, ada)
+    heron, rain = await viva.rows(ada, "select id from journal_entries order by date")
+    again = [{"kind": "entry", "id": str(heron["id"]), "quote": "The heron", "said_at": SUNDAY_EVENING.isoformat()}]
+    await viva.rows(
+        ada,
+        """
+        insert into viva.memory_facts
+          (text, source_kind, source_id, quote, said_at, said_again, tokens, confidence, valid_from)
+        values ('Sees herons', 'turn', gen_random_uuid(), 'herons', now(), $1, 3, 1, current_date)
+        """,
+        again,
+    )
+    await ada.tap_data(StepTap(step="words", id=rain["id"]).pack())
+    await ada.send("I slept. It snowed.")
+    await ada.tap_data(StepTap(step="sure", id=heron["id"]).pack())
+    await ada.tap_data(WeekTap(monday=MONDAY.isoformat()).pack())
+    assert ada.screen.text.endswith("You wrote […] and […]\n\nTuesday, 17 November\nI slept.")
+    assert [label for label in ada.screen.buttons if "Nov" in label] == ["17 Nov"]
+    assert await viva.rows(ada, "select said_again from viva.memory_facts") == [{"said_again": []}]
 
 
 async def test_with_too_few_tokens_it_is_said_and_nothing_is_charged(viva: Viva) -> None:

@@ -245,6 +245,7 @@ CALLABLE = {
     "viva.warn_if_low()",
     "viva.returnable(uuid)",
     "viva.journal_text(text,text,jsonb)",
+    "viva.without_white_space(text)",
     "viva.search_language(text)",
     "viva.search_vector(uuid,text)",
     "viva.without_forgotten(uuid,uuid,text)",

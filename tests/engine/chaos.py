@@ -22,7 +22,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.playground.chats import Person, Refused
+from bot.playground.chats import Json, Person, Refused
 from bot.playground.house import TOKEN
 from bot.playground.model import CHAT, ModelServer, Script
 from bot.playground.postgres import PORT, EmbeddedPostgres
@@ -38,6 +38,13 @@ PATIENCE = 240.0
 """Seconds until what must happen counts as never happening; generous, for a machine that is busy with other things."""
 
 LONG = "at length"
+BEFORE_STALE = 40.0
+"""Seconds after which whoever gives no sign of life has surely been declared dead."""
+
+DEADLY = ("kill", "kill the leader", "database", "freeze for long", "silence for long")
+"""What ends a process, or has it declared dead, in the middle of whatever it does; what may send a message twice."""
+
+LASTING = ("freeze for long", "silence for long")
 PACK = packs.every()[0]
 
 
@@ -70,6 +77,8 @@ class Counts:
 
     messages: int = 0
     sent: int = 0
+    in_flight: int = 0
+    """Messages whose way, from the person's words to Telegram's last taking of the answer, met a deadly strike."""
     sent_twice: int = 0
     of_unknown_fate: int = 0
     tried_again: int = 0
@@ -82,6 +91,11 @@ class Counts:
     def broken(self) -> int:
         """How many promises were broken."""
         return self.lost + self.doubled + self.out_of_order + self.charged_twice + self.left_behind
+
+    @property
+    def deadly(self) -> int:
+        """How many strikes may have sent something twice."""
+        return sum(self.events[kind] for kind in DEADLY)
 
     def note(self, what: str, count: int, detail: str) -> None:
         """Add to one of the counts that must be zero."""
@@ -134,10 +148,13 @@ class Human:
     """Somebody who uses VIVA, and what they have done."""
 
     account: Person
-    texts: list[str] = field(default_factory=list)
+    texts: dict[str, float] = field(default_factory=dict)
+    """What they wrote, in order, and when."""
+    asked_again: bool = False
     voices: int = 0
     taps: int = 0
-    paid: int = 0
+    paid: set[str] = field(default_factory=set)
+    """The payloads of the invoices they paid."""
 
 
 class House:
@@ -156,6 +173,23 @@ class House:
         self.counts = Counts()
         self.gateway: Relay | None = None
         self._ports: dict[int, int] = {}
+        self._shown: dict[tuple[int, int], float] = {}
+        self._deadly_at: list[float] = []
+        self._away: set[Replica] = set()
+        self._lasting: set[asyncio.Task[None]] = set()
+        self._asking: set[asyncio.Future[str]] = set()
+        self._watch_messages()
+
+    def _watch_messages(self) -> None:
+        chats = self.telegram.chats
+        add = chats.add_message
+
+        def add_message(chat_id: int, sender: Json, content: Json) -> Json:
+            message = add(chat_id, sender, content)
+            self._shown[chat_id, message["message_id"]] = time.monotonic()
+            return message
+
+        chats.__dict__.update(add_message=add_message)
 
     async def hire(self, *, webhook: bool) -> None:
         """One more process, not started yet."""
@@ -192,9 +226,9 @@ class House:
         return await asyncio.open_unix_connection(self.postgres._socket_folder() / f".s.PGSQL.{PORT}")
 
     async def _reach_replica(self) -> Streams:
-        # As a proxy does: a process that takes no connections is passed over.
+        # As a proxy does: a process that takes no connections, or does not answer, is passed over.
         for replica in random.sample(self.replicas, len(self.replicas)):
-            if replica.alive:
+            if replica.alive and (replica not in self._away or len(self.replicas) == 1):
                 with contextlib.suppress(OSError):
                     return await asyncio.open_connection("127.0.0.1", self._ports[replica.number])
         raise ConnectionRefusedError
@@ -244,8 +278,8 @@ class House:
             what = chance.choices(("text", "long", "voice", "tap", "pay"), (10, 3, 1, 2, 1))[0]
             if what in ("text", "long"):
                 text = f"Matter {human.account.id % 1000}-{number:03d}{f' {LONG}' if what == 'long' else ''}."
+                human.texts[text] = time.monotonic()
                 await self.telegram.send_text(human.account, text)
-                human.texts.append(text)
             elif what == "voice":
                 await self.telegram.send_voice(human.account, tone(1))
                 human.voices += 1
@@ -262,10 +296,9 @@ class House:
 
     async def _pay(self, human: Human) -> None:
         """Buy a pack as a person does: ask for an invoice, press Pay until it goes through, pay once."""
-        known = len(self._invoices(human))
         await self._tap_pack(human)
-        await until(lambda: len(self._invoices(human)) > known, "no invoice came")
-        payload = self._invoices(human)[-1]
+        await until(lambda: self._unpaid(human), "no invoice came")
+        payload = self._unpaid(human)[-1]
         ends = time.monotonic() + PATIENCE
         while True:
             try:
@@ -277,18 +310,24 @@ class House:
                 assert time.monotonic() < ends, "no pre-checkout query is ever answered"
         assert answer["ok"], answer
         await self.telegram.send_payment(human.account, stars=PACK.stars, payload=payload)
-        human.paid += 1
+        human.paid.add(payload)
 
-    def _invoices(self, human: Human) -> list[str]:
-        invoices = self.telegram.chats.invoices
-        return [payload for (person, _), payload in sorted(invoices.items()) if person == human.account.id]
+    def _unpaid(self, human: Human) -> list[str]:
+        shown = sorted(self.telegram.chats.invoices.items())
+        return [each for (person, _), each in shown if person == human.account.id and each not in human.paid]
 
     # What somebody does to VIVA
 
     async def strike(self, kind: str, chance: random.Random) -> None:
-        """Do this to one process, or to the database, and make it whole again."""
-        replica = chance.choice(self.replicas)
+        """Do this to one process, or to the database, and make it whole again; what lasts goes on meanwhile."""
+        if kind in LASTING and self._lasting:
+            return
+        if len(self._away) == len(self.replicas):
+            await self.recover()
+        replica = chance.choice([replica for replica in self.replicas if replica not in self._away])
         self.counts.events[kind] += 1
+        if kind in DEADLY:
+            self._deadly_at.append(time.monotonic())
         if kind == "kill":
             await replica.end(signal.SIGKILL)
             await asyncio.sleep(chance.uniform(0, 1))
@@ -302,19 +341,15 @@ class House:
             self.counts.note("left_behind", int(code != 0), f"exit code {code} after SIGTERM")
             replica.start()
         elif kind == "freeze":
-            replica.signal(signal.SIGSTOP)
-            await asyncio.sleep(chance.uniform(0.5, 2))
-            replica.signal(signal.SIGCONT)
-        elif kind == "freeze for long":
-            replica.signal(signal.SIGSTOP)
-            await asyncio.sleep(40)
-            replica.signal(signal.SIGCONT)
+            await self._freeze(replica, chance.uniform(0.5, 2))
+        elif kind == "silence":
+            await self._silence(replica, chance.uniform(0.5, 2))
+        elif kind in LASTING:
+            task = asyncio.create_task(self._be_away(replica, kind))
+            self._lasting.add(task)
+            task.add_done_callback(self._lasting.discard)
         elif kind == "cut":
             replica.line.cut()
-            await asyncio.sleep(chance.uniform(0.5, 2))
-            replica.line.heal()
-        elif kind == "silence":
-            replica.line.hold()
             await asyncio.sleep(chance.uniform(0.5, 2))
             replica.line.heal()
         elif kind == "database":
@@ -324,6 +359,41 @@ class House:
             await self.rows("select 1")
         else:
             raise ValueError(kind)
+
+    async def _freeze(self, replica: Replica, seconds: float) -> None:
+        replica.signal(signal.SIGSTOP)
+        await asyncio.sleep(seconds)
+        replica.signal(signal.SIGCONT)
+
+    async def _silence(self, replica: Replica, seconds: float) -> None:
+        replica.line.hold()
+        await asyncio.sleep(seconds)
+        replica.line.heal()
+
+    async def _be_away(self, replica: Replica, kind: str) -> None:
+        """Freeze or silence it for so long that it is declared dead, and let it come back."""
+        self._away.add(replica)
+        away = asyncio.create_task(
+            (self._freeze if kind.startswith("freeze") else self._silence)(replica, BEFORE_STALE)
+        )
+        if self.gateway is not None and len(self.replicas) > 1:
+            # A proxy's health check notices, and lets go of what stands.
+            await asyncio.sleep(3)
+            self.gateway.cut()
+            self.gateway.heal()
+        await away
+        self._away.discard(replica)
+
+    async def somebody_serves(self) -> None:
+        """Wait until some process has signed on and shows that it is alive."""
+        while True:
+            if await self.rows("select from viva.processes where seen_at > now() - interval '4 seconds'"):
+                return
+            await asyncio.sleep(0.1)
+
+    async def recover(self) -> None:
+        """Wait until whatever lasts is over."""
+        await asyncio.gather(*self._lasting)
 
     async def _leader(self, otherwise: Replica) -> Replica:
         """The process that polls."""
@@ -348,17 +418,17 @@ class House:
 
         def ask_again() -> None:
             for human in self.humans:
-                for message in self.telegram.messages(human.account)[-3:]:
+                for message in self.telegram.messages(human.account):
                     for row in message.get("reply_markup", {}).get("inline_keyboard", []):
                         for button in row:
                             data = str(button.get("callback_data", ""))
                             if data.startswith("chat:") and data not in asked:
                                 asked.add(data)
                                 human.taps += 1
+                                human.asked_again = True
                                 task = self.telegram.tap_data(human.account, message["message_id"], data)
-                                self._tasks.add(asyncio.ensure_future(task))
+                                self._asking.add(asyncio.ensure_future(task))
 
-        self._tasks: set[asyncio.Future[str]] = set()
         with contextlib.suppress(AssertionError):
             await until(lambda: not self.telegram.chats.updates, "updates")
         self.counts.note("left_behind", len(self.telegram.chats.updates), "updates were never taken in")
@@ -403,7 +473,7 @@ class House:
             times = Counter(found)
             self.counts.note("lost", sum(text not in times for text in human.texts), f"{name}: not {what}")
             self.counts.note("doubled", sum(count - 1 for count in times.values()), f"{name}: {what} twice")
-            if not self.counts.tried_again:
+            if not human.asked_again:
                 in_order = [text for text in human.texts if text in times]
                 self.counts.note("out_of_order", int(found != in_order), f"{name}: {what} {found} for {human.texts}")
         charged = await self.rows(
@@ -420,19 +490,22 @@ class House:
         answers = times.get(False, 0)
         self.counts.note("charged_twice", max(0, answers - len(set(answered))), f"{name}: {charged}")
         self.counts.note("lost", max(0, len(set(answered)) - answers), f"{name}: not charged {charged}")
-        await self._count_shown(human, [turn["message"] for turn in turns if turn["role"] == "assistant"])
+        answers_to = {turn["message"]: texts.get(turn["answers"], "?") for turn in turns if turn["role"] == "assistant"}
+        await self._count_shown(human, answers_to)
 
-    async def _count_shown(self, human: Human, answers: list[str]) -> None:
+    async def _count_shown(self, human: Human, answers: dict[str, str]) -> None:
+        """Each answer must have been shown, in order; `answers` says what each of them answers."""
         unknown = await self.rows(
             "select payload ->> 'text' as text from viva.outbox where chat_id = $1 and state = 'unknown'",
             human.account.id,
         )
         doubtful = {row["text"] for row in unknown}
-        shown = [
-            message["text"]
-            for message in self.telegram.messages(human.account)
-            if message["from"]["is_bot"] and message.get("text") in answers
-        ]
+        shown: list[str] = []
+        shown_last: dict[str, float] = {}
+        for message in self.telegram.messages(human.account):
+            if message["from"]["is_bot"] and (text := message.get("text")) in answers:
+                shown.append(text)
+                shown_last[text] = self._shown[human.account.id, message["message_id"]]
         times = Counter(shown)
         missing = [answer for answer in answers if answer not in times]
         self.counts.messages += len(answers)
@@ -440,10 +513,13 @@ class House:
         self.counts.sent_twice += sum(count - 1 for count in times.values())
         self.counts.of_unknown_fate += len(doubtful)
         self.counts.note("lost", len(set(missing) - doubtful), f"{human.account.first_name}: answers never shown")
-        first = list(dict.fromkeys(shown))
-        expected = [answer for answer in answers if answer in times]
-        if not doubtful:
-            self.counts.note("out_of_order", int(first != expected), f"{human.account.first_name}: shown out of order")
+        self.counts.in_flight += sum(
+            any(human.texts.get(answers[answer], last) <= moment <= last for moment in self._deadly_at)
+            for answer, last in shown_last.items()
+        )
+        first = [answer for answer in dict.fromkeys(shown) if answer not in doubtful]
+        expected = [answer for answer in answers if answer in times and answer not in doubtful]
+        self.counts.note("out_of_order", int(first != expected), f"{human.account.first_name}: shown out of order")
 
     async def _count_rest(self, human: Human) -> None:
         name, user = human.account.first_name, await self._user(human)
@@ -465,8 +541,8 @@ class House:
         for what, expected in (
             ("voices", human.voices),
             ("taps", human.taps),
-            ("paid", human.paid),
-            ("credited", human.paid),
+            ("paid", len(human.paid)),
+            ("credited", len(human.paid)),
         ):
             self.counts.note("lost", max(0, expected - found[what]), f"{name}: {what} {found[what]} of {expected}")
             self.counts.note("doubled", max(0, found[what] - expected), f"{name}: {what} {found[what]} for {expected}")
@@ -540,10 +616,13 @@ async def run(
         )
         struck = 0
         while not using.done() if strikes is None else struck < strikes:
+            # Where the only process is never left the time to start, nothing can be done at all.
+            await house.somebody_serves()
             await asyncio.sleep(chance.uniform(*pause))
             await house.strike(kinds[struck % len(kinds)] if strikes else chance.choice(kinds), chance)
             struck += 1
         await using
+        await house.recover()
         await house.settle()
         for replica in house.replicas:
             code = await replica.end(signal.SIGTERM)

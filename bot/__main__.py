@@ -238,7 +238,7 @@ async def _grant(arguments: argparse.Namespace, settings: Settings) -> int:
 
 async def _export(arguments: argparse.Namespace, settings: Settings) -> int:
     from bot.media import Media
-    from bot.services import export
+    from bot.services import export, scratch
     from storage import grants
     from storage.database import Database
 
@@ -256,7 +256,13 @@ async def _export(arguments: argparse.Namespace, settings: Settings) -> int:
                 print(f"Nobody with the Telegram id {person} has written to VIVA.", file=sys.stderr)
                 return EXIT_DIFFERENCES
             media = Media.open(complete.media_location)
-            archive = export.pack(user_id=user_id, transaction=database.as_user(user_id).transaction, media=media)
+            await asyncio.to_thread(scratch.sweep, complete.viva_home)
+            archive = export.pack(
+                user_id=user_id,
+                transaction=database.as_user(user_id).transaction,
+                media=media,
+                home=complete.viva_home,
+            )
             async with contextlib.aclosing(archive) as parts:
                 async for whole in parts:
                     await asyncio.to_thread(_keep, whole, place)

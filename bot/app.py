@@ -45,7 +45,7 @@ from bot.engine.schedule import Schedule
 from bot.errors import SettingsError
 from bot.media import Media
 from bot.middlewares import Identity
-from bot.services import upkeep
+from bot.services import scratch, upkeep
 from bot.services.doors import Doors
 from bot.services.work import Work
 from storage.database import Database, DatabaseUnavailable
@@ -96,6 +96,7 @@ class App:
                 payments=TelegramPayments(bot),
                 context_tokens=settings.viva_context_tokens,
                 upload_limit=int(settings.telegram_upload_mb * 1_000_000),
+                home=settings.viva_home,
             ),
             frames=self._frames,
             handle=self._handle,
@@ -200,6 +201,7 @@ class App:
             if not await self._sign_on(stop):
                 return
             await handlers.introduce(self.bot)
+            await asyncio.to_thread(scratch.sweep, self._settings.viva_home)
             forever(self._process.run())
             forever(self.health.run())
             if self._settings.metrics_port is not None:

@@ -288,7 +288,8 @@ async def collage(job: Job, doors: Doors) -> None:
             for item in shown
         ]
         title = category(area).label if area else (account.first_name or "")
-        await doors.media.put(key, await asyncio.to_thread(drawing.collage, pins, title=title, day=today))
+        drawn = await asyncio.to_thread(drawing.collage, pins, title=title, day=today, home=doors.home)
+        await doors.media.put(key, drawn)
         return key
 
     stored: str = await job.step("collage", draw)

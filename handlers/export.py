@@ -61,7 +61,9 @@ async def pack(job: Job, doors: Doors) -> None:
     async def store_parts() -> list[str]:
         await _remove_earlier(job, doors)
         most = min(MOST_BYTES, doors.upload_limit * 9 // 10)
-        archive = service.pack(user_id=job.user_id, transaction=job.transaction, media=doors.media, most=most)
+        archive = service.pack(
+            user_id=job.user_id, transaction=job.transaction, media=doors.media, home=doors.home, most=most
+        )
         keys: list[str] = []
         async with contextlib.aclosing(archive) as parts:
             async for part in parts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from bot.ai.model import Model
@@ -53,7 +54,7 @@ class Doors:
     """What the composition root opened for jobs.
 
     `context_tokens` is how much of a talk a model is given at most, `upload_limit` how many bytes
-    of a file Telegram takes.
+    of a file Telegram takes, `home` the folder below which jobs write what they do not keep (`services.scratch`).
     """
 
     model: Model
@@ -62,3 +63,4 @@ class Doors:
     payments: Payments
     context_tokens: int
     upload_limit: int
+    home: Path

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
 import uuid
 import zipfile
 from collections.abc import AsyncGenerator, Callable, Iterable
@@ -17,7 +16,7 @@ from typing import Final
 
 from bot.errors import NotFound
 from bot.media import EXPORTS, Media, amount, key_for
-from bot.services import export_words
+from bot.services import export_words, scratch
 from storage import export
 from storage.database import Transaction
 
@@ -67,14 +66,15 @@ async def pack(
     user_id: uuid.UUID,
     transaction: Callable[[], AbstractAsyncContextManager[Transaction]],
     media: Media,
+    home: Path,
     most: int | None = None,
 ) -> AsyncGenerator[Path, None]:
     """The parts of the person's archive, one after another; each is gone once the next is asked for.
 
-    `transaction` opens one as the person. A file larger than `most` bytes is left out, and README.md says so.
+    `transaction` opens one as the person; `home` is VIVA_HOME, where they are written. A file larger than `most` bytes
+    is left out, and README.md says so.
     """
-    with tempfile.TemporaryDirectory(prefix="viva-export-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    with scratch.folder(home) as folder:
         tables = await _rows(transaction, folder)
         sizes = await media.files_of(user_id)
         own = key_for(user_id, EXPORTS, "")

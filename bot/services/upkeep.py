@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from bot.config import Settings
 from bot.media import EXPORTS, Media, amount, key_for
-from bot.services import reminders
+from bot.services import reminders, scratch
 from bot.services.work import Work
 from prompts import replies
 from storage import grants, journal_reflections, meter, narration, outbox, topup, upkeep
@@ -49,7 +51,7 @@ def jobs(settings: Settings, media: Media) -> Mapping[str, ServiceJob]:
         "tick.reflections": look_back,
         "tick.narration": end_narrations,
         "tick.room": tell_of_room,
-        "tick.media": functools.partial(sweep_media, media),
+        "tick.media": functools.partial(sweep_media, settings.viva_home, media),
         "tick.reminders": reminders.put_in,
     }
 
@@ -163,12 +165,13 @@ async def _tell(db: Transaction) -> int:
     return len(found)
 
 
-async def sweep_media(media: Media, database: Database, work: Work) -> None:
+async def sweep_media(home: Path, media: Media, database: Database, work: Work) -> None:
     """Bring the media store and its books together: files of nobody go, files that the books lack are counted.
 
     Exports go as well: by then they were sent. A file is left alone for a day, in case its row is only just being
-    written.
+    written. So is a folder of a job, in case the job is still at work.
     """
+    await asyncio.to_thread(scratch.sweep, home)
     removed = 0
     async for batch in media.people(before=datetime.now(UTC) - timedelta(days=1)):
         async with database.as_service().transaction() as db:

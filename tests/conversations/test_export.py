@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
+from bot.services import scratch
 from handlers.export import ExportTap
 from storage import grants
 from storage import work as store
@@ -194,12 +195,22 @@ async def test_much_comes_in_parts_that_the_messenger_takes_and_nothing_of_it_st
     later = {*exports.iterdir()}
     assert len(later) == len(earlier) and later.isdisjoint(earlier)
 
-    for path in later:
+    # A process that was killed left what it wrote of an archive; that of today may be somebody's who is at work.
+    left = [scratch.place(viva.settings.viva_home) / name for name in ("left", "today", "left later")]
+    for folder in left:
+        folder.mkdir()
+        (folder / "journal.rows").write_text("The wind.")
+    os.utime(left[0], (time.time() - 90_000,) * 2)
+    await viva.restart()
+    await ada.wait(lambda: [folder.exists() for folder in left] == [False, True, True])
+
+    for path in [*later, left[2]]:
         os.utime(path, (time.time() - 90_000,) * 2)
     async with viva.database.as_service().transaction() as db:
         tick = store.NewWork(lane="tick:media", kind="job", name="tick.media", key="tick:media:test", payload={})
         await store.enqueue(db, [tick])
     await viva.quiet()
+    assert [folder.exists() for folder in left] == [False, True, False]
     assert {*exports.iterdir()} == set() and _files(viva, user_id) == files
     kept = await viva.rows(ada, "select media_key from viva.media_objects")
     assert len(kept) == len(files)

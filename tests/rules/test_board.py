@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 from datetime import date
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -76,17 +77,17 @@ def test_tiles_of_a_collage_never_overlap_and_end_on_one_line(ratios: list[float
             assert above.y + above.height + 20 == pytest.approx(below.y)
 
 
-def test_the_collage_shows_photos_words_and_what_cannot_be_read() -> None:
+def test_the_collage_shows_photos_words_and_what_cannot_be_read(tmp_path: Path) -> None:
     photo = model_media.picture("boat", number=1, width=640, height=480, form="jpeg")
     pins = [
         drawing.Pin(name="Red boat", description="", category="travel", image=photo, actualized=True),
         drawing.Pin(name="#eval(1) $x$ *b*", description="\\ ]] }", category="home", image=None, actualized=False),
         drawing.Pin(name="本の部屋", description="", category=None, image=b"not a picture", actualized=False),
     ]
-    with Image.open(io.BytesIO(drawing.collage(pins, title="Ada", day=date(2026, 11, 25)))) as picture:
+    with Image.open(io.BytesIO(drawing.collage(pins, title="Ada", day=date(2026, 11, 25), home=tmp_path))) as picture:
         assert picture.width == drawing.WIDTH and picture.height < 10_000 - picture.width
     with pytest.raises(ValueError):
-        drawing.collage([], title="Ada", day=date(2026, 11, 25))
+        drawing.collage([], title="Ada", day=date(2026, 11, 25), home=tmp_path)
 
 
 def test_a_person_cannot_close_the_tags_their_words_stand_in() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 
 from bot.media import Media
-from bot.services import export
+from bot.services import export, scratch
 from storage.database import Database
 from storage.export import EXPORTED, LEFT_OUT
 from tests.conftest import DatabaseUrls
@@ -56,11 +56,16 @@ async def test_an_export_has_a_persons_rows_of_every_table_and_only_theirs(
         )
         await db.execute("update audio_tracks set audio_url = 'https://elsewhere/read.mp3'")
     archive = export.pack(
-        user_id=ada.user, transaction=as_ada.transaction, media=Media.open((tmp_path / "media").as_uri())
+        user_id=ada.user,
+        transaction=as_ada.transaction,
+        media=Media.open((tmp_path / "media").as_uri()),
+        home=tmp_path,
     )
     async for part in archive:
+        assert part.is_relative_to(scratch.place(tmp_path)), "what is not kept lies where it is swept"
         with zipfile.ZipFile(part) as whole:
             contents = {name: whole.read(name).decode() for name in whole.namelist()}
+    assert [*scratch.place(tmp_path).iterdir()] == []
     await database.close()
     everything = json.loads(contents["everything.json"])
     assert [table for table, rows in everything["tables"].items() if not rows] == []

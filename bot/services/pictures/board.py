@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -16,7 +15,7 @@ import typst
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bot.services import board as rules
-from bot.services import pictures
+from bot.services import pictures, scratch
 
 _FOLDER: Final = Path(__file__).parent
 WIDTH: Final = 1200
@@ -37,11 +36,11 @@ class Pin:
     actualized: bool
 
 
-def collage(pins: Sequence[Pin], *, title: str, day: date) -> bytes:
+def collage(pins: Sequence[Pin], *, title: str, day: date, home: Path) -> bytes:
     """A PNG, 1200 pixels wide: up to `MOST_TILES` items with their names, those that came true with a mark.
 
     A picture that cannot be read leaves a tile with the name. It computes for up to a second: call it through
-    `asyncio.to_thread`. Raises ValueError without any item.
+    `asyncio.to_thread`. `home` is VIVA_HOME. Raises ValueError without any item.
     """
     if not pins:
         raise ValueError("there is nothing to show")
@@ -49,8 +48,7 @@ def collage(pins: Sequence[Pin], *, title: str, day: date) -> bytes:
     photos = [_photo(pin.image) for pin in pins]
     ratios = [photo.height / photo.width if photo is not None else 0.8 for photo in photos]
     tiles, height = rules.arranged(ratios, width=WIDTH - 2 * MARGIN, gap=GAP)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with scratch.folder(home) as folder:
         shutil.copy(_FOLDER / "board.typ", folder)
         shutil.copytree(_FOLDER / "icons", folder / "icons")
         shown = []

@@ -45,6 +45,7 @@ from handlers.journal import (
 from handlers.screen import Screen, button, react, replace, show
 from handlers.waiting import Waiting
 from storage import journal, people
+from storage import work as work_store
 from storage.database import Fenced, Transaction
 from storage.journal import Album, Entry, Recording
 from storage.people import Account
@@ -408,9 +409,14 @@ def _told(entry: Entry, seconds: float, heard: str | None, problem: Exception | 
 
 async def not_kept(job: Job, db: Transaction, error: Exception) -> None:
     """Say why a file could not be kept; the entry's words stay, and an entry with nothing in it goes."""
-    entry = await journal.entry(db, uuid.UUID(job.payload["entry"]))
-    stays = entry is not None and bool(entry.content or entry.image_urls or entry.audio_recordings)
-    if entry is not None and not stays and not job.payload.get("album") and not job.payload.get("adding"):
+    entry = await journal.entry_alone(db, uuid.UUID(job.payload["entry"]))
+    files = entry is not None and bool(entry.image_urls or entry.audio_recordings)
+    stays = entry is not None and bool(files or entry.content)
+    album = bool(job.payload.get("album"))
+    await db.become_service()
+    # Another member of the album may still be kept, in the same entry, and tell of itself in the message they share.
+    shared = album and (files or await work_store.waits(db, job.head, about={"entry": job.payload["entry"]}))
+    if entry is not None and not stays and not shared and not job.payload.get("adding"):
         await journal.delete(db, entry.id)
     if isinstance(error, TooLarge):
         words = WORDS("too_large_rest" if stays else "too_large")
@@ -420,11 +426,11 @@ async def not_kept(job: Job, db: Transaction, error: Exception) -> None:
         words = str(error)
     else:
         words = WORDS("file_lost")
-    rows = [[to_list(), home.back()]]
-    if job.payload.get("album"):
-        show(job, Screen(text=words, rows=rows))  # the message they share tells of the members that were kept
+    screen = Screen(text=words, rows=[[to_list(), home.back()]])
+    if shared:
+        show(job, screen)
     else:
-        replace(job, Screen(text=words, rows=rows), key=job.payload["key"])
+        replace(job, screen, key=job.payload["key"])
 
 
 async def tidy(job: Job, doors: Doors) -> None:

@@ -74,6 +74,11 @@ async def entry(transaction: Transaction, entry_id: uuid.UUID) -> Entry | None:
     return await transaction.one(Entry, f"select {COLUMNS} from journal_entries where id = $1", entry_id)
 
 
+async def entry_alone(transaction: Transaction, entry_id: uuid.UUID) -> Entry | None:
+    """The entry, if it is the person's; until the commit nothing is begun that would go into it."""
+    return await transaction.one(Entry, f"select {COLUMNS} from journal_entries where id = $1 for update", entry_id)
+
+
 async def latest(transaction: Transaction, *, limit: int, skip: int = 0) -> list[Entry]:
     """Entries, those of the newest day first."""
     return await transaction.many(
@@ -183,9 +188,14 @@ async def keep_recording(transaction: Transaction, entry_id: uuid.UUID, recordin
 
 
 async def album(transaction: Transaction, media_group_id: str) -> Album | None:
-    """What an album became whose first member has come already."""
+    """What an album became whose first member has come already; its entry stays until the commit."""
     return await transaction.one(
-        Album, "select entry_id, shown_as from viva.journal_albums where media_group_id = $1", media_group_id
+        Album,
+        """
+        select entry_id, shown_as from viva.journal_albums a join journal_entries e on e.id = a.entry_id
+         where media_group_id = $1 for key share of e
+        """,
+        media_group_id,
     )
 
 

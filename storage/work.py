@@ -196,6 +196,21 @@ async def request_cancel(
     )
 
 
+async def waits(transaction: Transaction, head: Head, *, about: dict[str, Any]) -> bool:
+    """Whether other work of the lane with this in its payload is yet to be done."""
+    return bool(
+        await transaction.value(
+            """
+            select exists (select from viva.work
+                            where lane = $1 and state = 'waiting' and id <> $2 and payload @> $3::jsonb)
+            """,
+            head.lane,
+            head.id,
+            about,
+        )
+    )
+
+
 async def on_its_way(transaction: Transaction, chat_id: int, *, name: str, sent_as: str) -> bool:
     """Whether a job of this name, or a message whose key begins so, is yet to come in the chat."""
     return bool(

@@ -64,6 +64,24 @@ async def test_an_album_is_one_entry_whose_pictures_are_shown_again_as_an_album(
     assert "The three of us." in ada.screen.text
 
 
+async def test_an_album_that_cannot_be_had_leaves_no_empty_entry_and_nothing_that_looks_busy(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    for caption in ("", "The three of us."):
+        viva.telegram.fail_next("getFile", 400, "Bad Request: file is too big", times=3)
+        await viva.telegram.send_album(ada.account, [picture()] * 3, caption=caption)
+        await viva.quiet()
+        assert not any("Keeping your picture" in text for text in ada.messages)
+        entries = await viva.rows(ada, "select content from journal_entries")
+        assert entries == ([{"content": caption}] if caption else [])
+    # One that can be had is kept, and the message they share tells of it.
+    viva.telegram.fail_next("getFile", 400, "Bad Request: file is too big", times=2)
+    await viva.telegram.send_album(ada.account, [picture()] * 3)
+    await viva.quiet()
+    assert not any("Keeping your picture" in text for text in ada.messages)
+    (kept,) = await viva.rows(ada, "select image_urls from journal_entries where content = ''")
+    assert len(kept["image_urls"]) == 1
+
+
 async def test_an_album_survives_a_kill_between_its_members(viva: Viva) -> None:
     ada = await viva.onboarded()
     await viva.telegram.send_album(ada.account, [picture()] * 2)

@@ -16,7 +16,8 @@ from bot import media
 from bot.config import Settings
 from bot.errors import NotFound
 from bot.services.work import Work
-from handlers import care, home, usage
+from handlers import care, home, journal_keep, recordings, usage
+from handlers.journal import EntryTap
 from handlers.screen import Screen, button, show
 from handlers.waiting import Waiting
 from prompts import replies
@@ -154,6 +155,7 @@ async def item_screen(
 ) -> Screen:
     """An item with its picture, its words, and what can be done with it."""
     picture = picture_key(item, user, settings)
+    told: list[list[InlineKeyboardButton]] = []
     parts: list[Any] = [Bold(item.name)]
     if item.description:
         parts += ["\n\n", item.description]
@@ -162,8 +164,10 @@ async def item_screen(
     if item.status == "actualized" and item.actualized_at is not None:
         parts += ["\n", Italic(WORDS("came_true_on", date=_date(item.actualized_at, user)))]
         story = await board.story(db, item.id)
-        if story:
-            parts += ["\n\n", Bold(WORDS("story_head")), "\n", ExpandableBlockQuote(story)]
+        if story is not None and story.words:
+            parts += ["\n\n", Bold(WORDS("story_head")), "\n", ExpandableBlockQuote(story.words)]
+        if story is not None:
+            told = [[button(WORDS("story_open"), EntryTap(id=story.id))]]
     if note:
         parts += ["\n\n", Italic(note)]
 
@@ -180,7 +184,14 @@ async def item_screen(
         pictures = [step("photo", "photo"), button(WORDS("paint"), PaintTap(step="ask", id=item.id))]
     else:
         pictures = [step("photo", "photo"), step("take_photo_away", "bare")]
-    rows = [first, pictures, [step("reword", "words"), step("set_areas", "areas")], [step("remove", "remove")], back()]
+    rows = [
+        *told,
+        first,
+        pictures,
+        [step("reword", "words"), step("set_areas", "areas")],
+        [step("remove", "remove")],
+        back(),
+    ]
     return Screen(text=Text(*parts), rows=rows, picture=picture)
 
 
@@ -269,6 +280,17 @@ async def on_story(
         return
     await board.tell(db, item, entry.id, title=WORDS("story_title", name=item.name))
     show(work, await item_screen(db, item, user, settings, note=WORDS("told")))
+
+
+@router.message(Waiting("board_story"), recordings.ANY)
+async def on_story_told(message: Message, waiting: dict[str, Any], user: Account, db: Transaction, work: Work) -> None:
+    """Keep how it came, as the person tells it: the recording is an entry of the journal, and its words the story."""
+    item = await board.item(db, uuid.UUID(waiting["item"]))
+    entry_id = await journal_keep.take_recording(message, user, db, work)
+    if item is not None and entry_id is not None:
+        await board.tell(db, item, entry_id, title=WORDS("story_title", name=item.name))
+        to_item = button(WORDS("to_item"), ItemTap(step="open", id=item.id))
+        show(work, Screen(text=WORDS("told_aloud"), rows=[[to_item], back()]))
 
 
 @router.callback_query(ItemTap.filter(F.step == "areas"))

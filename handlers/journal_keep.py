@@ -168,9 +168,14 @@ async def on_photo(message: Message, user: Account, db: Transaction, work: Work)
 @router.message(recordings.ANY)
 async def on_recording(message: Message, user: Account, db: Transaction, work: Work) -> None:
     """Keep a recording with its caption; its words are written down by a job."""
+    await take_recording(message, user, db, work)
+
+
+async def take_recording(message: Message, user: Account, db: Transaction, work: Work) -> uuid.UUID | None:
+    """The entry that the recording is kept in; None where Telegram keeps it to itself."""
     if recordings.too_large(message):
         await _too_large(message, user, db, work)
-        return
+        return None
     payload = await _take_in(message, user, db, work, words="keeping_recording")
     payload |= {
         "file": recordings.of(message).file_id,
@@ -178,6 +183,7 @@ async def on_recording(message: Message, user: Account, db: Transaction, work: W
         "ending": recordings.ending(message),
     }
     work.start("journal.recording", payload, lane="journal")
+    return uuid.UUID(payload["entry"])
 
 
 async def _take_in(message: Message, user: Account, db: Transaction, work: Work, *, words: str) -> dict[str, Any]:

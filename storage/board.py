@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from storage.database import Transaction
+from storage.journal import COLUMNS, Entry
 
 Status = Literal["active", "actualized", "inactive"]
 IdeaState = Literal["offered", "pinned", "passed"]
@@ -223,12 +224,14 @@ async def tell(transaction: Transaction, item: Item, entry_id: uuid.UUID, *, tit
     await transaction.execute("insert into viva.board_stories (item_id, entry_id) values ($1, $2)", item.id, entry_id)
 
 
-async def story(transaction: Transaction, item_id: uuid.UUID) -> str | None:
-    """How an item came true, in the person's words."""
-    return await transaction.value(  # type: ignore[no-any-return]
-        """
-        select e.content from viva.board_stories s join journal_entries e on e.id = s.entry_id
-         where s.item_id = $1 order by s.created_at desc, s.id limit 1
+async def story(transaction: Transaction, item_id: uuid.UUID) -> Entry | None:
+    """The journal entry that tells, in the person's words, how an item came true: the newest one."""
+    return await transaction.one(
+        Entry,
+        f"""
+        select {COLUMNS} from journal_entries
+         where id = (select entry_id from viva.board_stories
+                      where item_id = $1 order by created_at desc, id limit 1)
         """,
         item_id,
     )

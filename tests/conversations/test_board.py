@@ -77,6 +77,25 @@ async def test_what_comes_true_keeps_its_first_day_and_its_story(viva: Viva) -> 
     assert any("A red boat" in label for label in ada.screen.buttons)
 
 
+async def test_how_it_came_can_be_told_aloud_and_stays_where_nobody_can_write_it_down(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    item = await _pinned(viva, ada)
+    await ada.tap("It came true")
+    await ada.tap("Tell how it came")
+    await ada.send_voice(words="A neighbour asked me over the fence.")
+    (entry,) = await viva.rows(ada, "select title, audio_recordings from journal_entries")
+    assert "A red boat" in entry["title"] and len(entry["audio_recordings"]) == 1
+    await ada.tap("Show it")
+    assert "How it came\nA neighbour asked me over the fence." in ada.screen.text
+    viva.model.script("audio/transcriptions", status=400, message="no")
+    await ada.tap("Tell how it came")
+    await ada.send_voice()
+    await ada.tap_data(ItemTap(step="open", id=item["id"]).pack())
+    await ada.tap("How it came, in your journal")
+    assert "not written down" in ada.screen.text and any("Play" in label for label in ada.screen.buttons)
+    assert len(await viva.rows(ada, "select 1 as one from viva.board_stories")) == 2
+
+
 async def test_a_photo_hangs_there_upright_and_goes_with_its_item(viva: Viva) -> None:
     ada = await viva.onboarded()
     await ada.send("/board")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -68,11 +70,27 @@ CATEGORIES: tuple[Category, ...] = (
 _BY_KEY = {category.key: category for category in CATEGORIES}
 
 
+def _bare(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).casefold()
+
+
 def category(key: str) -> Category:
     """The category with this key; raises ValueError for an unknown one."""
     if key not in _BY_KEY:
         raise ValueError(f"there is no life category {key!r}")
     return _BY_KEY[key]
+
+
+_BY_NAME = {_bare(name): each for each in CATEGORIES for name in (each.key, each.label)}
+
+
+def named(names: Iterable[str]) -> list[str]:
+    """The keys of the categories that these keys or labels name, each once; what names none is passed over.
+
+    For rows that another program may have written: the seed says labels, such as "Fun / Recreation".
+    """
+    found = (_BY_NAME.get(_bare(name)) for name in names)
+    return list(dict.fromkeys(each.key for each in found if each is not None))
 
 
 SECTIONS: tuple[Section, ...] = (

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
+from prompts.categories import category as known
+from prompts.categories import named
+from storage import journal
 from storage.database import Transaction
-from storage.journal import COLUMNS, Entry
 
 Status = Literal["active", "actualized", "inactive"]
 IdeaState = Literal["offered", "pinned", "passed"]
@@ -27,6 +29,11 @@ class Item(BaseModel):
     status: Status
     actualized_at: datetime | None
     created_at: datetime
+
+    @field_validator("categories")
+    @classmethod
+    def _keys(cls, names: list[str]) -> list[str]:
+        return named(names)
 
 
 class Idea(BaseModel):
@@ -80,14 +87,19 @@ async def items(
         Item,
         f"""
         select {ITEM} from vision_board_items
-         where status = any ($1) and ($2::text is null or $2 = any (categories))
+         where status = any ($1) and ($2::text[] is null or categories && $2)
          order by created_at desc, id limit $3 offset $4
         """,
         list(statuses),
-        category,
+        _names(category) if category else None,
         limit,
         skip,
     )
+
+
+def _names(category: str) -> list[str]:
+    """What a row may call the category: the seed says labels."""
+    return [category, known(category).label]
 
 
 class Count(BaseModel):
@@ -120,7 +132,11 @@ async def areas(transaction: Transaction) -> dict[str, int]:
          where status <> 'inactive' group by category
         """,
     )
-    return {one.category: one.count for one in found}
+    counted: dict[str, int] = {}
+    for one in found:
+        for key in named([one.category]):
+            counted[key] = counted.get(key, 0) + one.count
+    return counted
 
 
 async def reword(transaction: Transaction, item_id: uuid.UUID, *, name: str, description: str | None) -> None:
@@ -194,12 +210,13 @@ async def names(transaction: Transaction, category: str) -> list[str]:
         await transaction.value(
             """
             select coalesce(array_agg(name order by created_at desc), '{}') from (
-              select name, created_at from vision_board_items where $1 = any (categories)
+              select name, created_at from vision_board_items where categories && $2
                union all
               select name, created_at from viva.board_ideas where category = $1
                order by created_at desc limit 60) as known
             """,
             category,
+            _names(category),
         )
     )
 
@@ -224,12 +241,12 @@ async def tell(transaction: Transaction, item: Item, entry_id: uuid.UUID, *, tit
     await transaction.execute("insert into viva.board_stories (item_id, entry_id) values ($1, $2)", item.id, entry_id)
 
 
-async def story(transaction: Transaction, item_id: uuid.UUID) -> Entry | None:
+async def story(transaction: Transaction, item_id: uuid.UUID) -> journal.Entry | None:
     """The journal entry that tells, in the person's words, how an item came true: the newest one."""
     return await transaction.one(
-        Entry,
+        journal.Entry,
         f"""
-        select {COLUMNS} from journal_entries
+        select {journal.COLUMNS} from journal_entries
          where id = (select entry_id from viva.board_stories
                       where item_id = $1 order by created_at desc, id limit 1)
         """,

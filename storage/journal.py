@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, field_validator
 
+from prompts.categories import named
 from storage.database import Transaction
 
 
@@ -34,6 +35,11 @@ class Entry(BaseModel):
     image_urls: list[str]
     audio_recordings: list[Recording]
     created_at: datetime
+
+    @field_validator("categories")
+    @classmethod
+    def _keys(cls, names: list[str]) -> list[str]:
+        return named(names)
 
     @property
     def words(self) -> str:

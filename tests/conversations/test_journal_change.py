@@ -105,6 +105,28 @@ async def test_a_correction_that_telegram_cuts_in_two_goes_whole_to_its_place(vi
     assert said["message"] == "What do you make of it?"
 
 
+async def test_areas_that_a_database_in_use_names_by_their_labels_are_known(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    names = ["Fun / Recreation", "Luck", "home"]
+    await viva.rows(
+        ada, "insert into journal_entries (title, content, categories) values ('Soup', 'Hot.', $1) returning id", names
+    )
+    await viva.rows(ada, "insert into vision_board_items (name, categories) values ('A pot', $1) returning id", names)
+    await ada.send("/journal")
+    await ada.tap("Soup")
+    assert "Fun" in ada.screen.text and "Home" in ada.screen.text and "Luck" not in ada.screen.text
+    await ada.tap_data(StepTap(step="suggest", id=(await _entry(viva, ada))["id"]).pack())  # type: ignore[arg-type]
+    assert "Fun / Recreation, Home / Environment" in ada.screen.text and viva.model.requests == []
+    await ada.tap("Areas of life")
+    await ada.tap("Home")
+    assert (await _entry(viva, ada))["categories"] == ["fun"]
+    await ada.send("/board")
+    await ada.tap("By area")
+    await ada.tap("Fun: 1")
+    await ada.tap("As one picture")
+    assert ada.screen.photo and "Fun / Recreation" in ada.screen.text
+
+
 async def test_deleting_asks_first_and_removes_the_files_too(viva: Viva) -> None:
     ada = await viva.onboarded()
     await ada.send_photo(caption="Not for long.")

@@ -206,7 +206,9 @@ async def write(job: Job, doors: Doors) -> None:
         awaited = user is not None and begun is not None and begun.state == "writing" and result is not None
         material = await _material(db, result, begun.category) if awaited and begun and result else None
     if user is None or begun is None or material is None:
-        async with job.finish():
+        async with job.finish() as db:
+            if begun is not None:
+                await _show_standing(job, db, begun.category)
             return
     if user.consented_at is None:
         await _give_up(job, begun, WORDS("withdrawn"))
@@ -227,6 +229,15 @@ async def write(job: Job, doors: Doors) -> None:
             screen = _steps_screen(begun.category, steps, closing=await price_tag.receipt(db, job))
             replace(job, screen, key=job.payload["key"])
             await balance.warn_if_low(job, db)
+        else:
+            await _show_standing(job, db, begun.category)
+
+
+async def _show_standing(job: Job, db: Transaction, key: str) -> None:
+    """Show the steps that there are where none are awaited any more, in the place of what says so."""
+    steps = await store.steps(db, key)
+    screen = _steps_screen(key, steps) if steps else _trouble_screen(key, WORDS("failed"))
+    replace(job, screen, key=job.payload["key"])
 
 
 async def _call(job: Job, doors: Doors, step: str, request: list[dict[str, str]]) -> Blueprint:

@@ -53,7 +53,7 @@ router.include_router(care.router)
 
 
 class AnswerTap(CallbackData, prefix="chat"):
-    """Answer a message that is kept; `attempt` makes one tap start one answer."""
+    """Answer a message that is kept; `attempt` makes one tap start one answer, and is another on each button."""
 
     message: uuid.UUID
     attempt: int
@@ -140,7 +140,12 @@ async def on_edited(message: Message, user: Account, db: Transaction, work: Work
         size = tokens.count(chat.words(text, asked.context.get("replying_to")))
         await store.reword(db, asked.id, message=text, more={"tokens": size})
         await care.speak_up(
-            work, db, user, text, go_on=AnswerTap(message=asked.id, attempt=0), go_on_label=WORDS("talk_anyway")
+            work,
+            db,
+            user,
+            text,
+            go_on=AnswerTap(message=asked.id, attempt=work.head.id),
+            go_on_label=WORDS("talk_anyway"),
         )
         show(work, Screen(text=WORDS("edited_taken")))
 

@@ -249,7 +249,11 @@ async def read(job: Job, doors: Doors) -> None:
         # Insights are the service's to write: nobody else puts words into VIVA's mouth.
         await db.become_service()
         if not await store.write(db, result.id, found):
+            # It was read otherwise, or given up, meanwhile: what stands is shown.
             job.forget_what_was_prepared()
+            standing = await store.of(db, result.id)
+            shown = _list_screen(result, standing, user) if standing else _trouble_screen(result, WORDS("failed"))
+            replace(job, shown, key=job.payload["key"])
 
 
 async def _call(job: Job, doors: Doors, step: str, request: list[dict[str, str]], areas: list[Area]) -> Insights:

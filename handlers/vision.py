@@ -99,10 +99,10 @@ def _whole(standing: Vision | None, *, waiting: int) -> Rows:
         rows.append([button(WORDS("draft_missing"), VisionTap(step="missing"))])
     elif standing.status == "draft":
         rows.append([button(WORDS("complete"), VisionTap(step="complete"), style="success")])
+    if standing is None or not standing.written:
+        return rows
     book = button(WORDS("book"), home.OpenTap(feature="book"))
     listen = button(WORDS("listen"), home.OpenTap(feature="narration"))
-    if standing is None or not standing.written:
-        return [*rows, [listen, book]]
     read, versions = VisionTap(step="read"), VisionTap(step="versions")
     return [*rows, [button(WORDS("read_all"), read), listen, book], [button(WORDS("versions"), versions)]]
 

@@ -47,9 +47,8 @@ async def test_a_vision_comes_as_a_book_with_every_section_in_it_and_nothing_of_
     viva: Viva,
 ) -> None:
     ada = await viva.onboarded()
-    await ada.send("/vision")
-    screen = await ada.tap("As a book")
-    assert "no section of your vision is written" in screen.text
+    screen = await ada.send("/book")
+    assert screen is not None and "no section of your vision is written" in screen.text
 
     await write(viva, ada, **TEXTS)
     await ada.send("/vision")

@@ -175,3 +175,15 @@ async def test_a_change_that_comes_too_late_or_elsewhere_is_met_kindly_and_chang
     await viva.quiet()
     assert "I keep it as it first came" in ada.screen.text
     assert [text for role, text in await turns(viva, ada) if role == "user"] == ["I want to learn to swim."]
+
+
+async def test_who_changes_unanswered_words_to_words_of_danger_can_talk_all_the_same(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    viva.model.script(CHAT, status=400, message="no")
+    await ada.send("I feel low.")
+    assert [role for role, _ in await turns(viva, ada)] == ["user"]
+    mine = [one for one in viva.telegram.messages(ada.account) if not one["from"]["is_bot"]]
+    await viva.telegram.edit_text(ada.account, mine[-1]["message_id"], "I want to kill myself.")
+    await viva.quiet()
+    await ada.tap("Talk with me anyway")
+    assert [role for role, _ in await turns(viva, ada)] == ["user", "assistant"]

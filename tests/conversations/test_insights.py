@@ -183,3 +183,22 @@ async def test_without_tokens_or_a_yes_to_ai_nothing_is_read_and_the_way_is_said
     screen = await ada.tap_data(begin_reading)
     assert "only with your yes" in screen.text and "The result" in screen.buttons
     assert viva.model.requests == [] and await usage(viva, ada) == []
+
+
+async def test_a_reading_that_is_awaited_no_more_leaves_nothing_that_looks_busy(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await finished(viva, ada)
+    for label, table in ((OPEN, "assessment_readings"), ("Three small steps", "blueprints")):
+        if label != OPEN:
+            await ada.send("/assessment")
+            await ada.tap("Area by area")
+            await ada.tap("Money")
+        await ada.tap(label)
+        viva.model.hold(after=0)
+        await ada.tap("Yes, go on", wait=False)
+        await viva.model.held()
+        await viva.rows(ada, f"update viva.{table} set state = 'failed' returning 1 as one")
+        viva.model.release()
+        await viva.quiet()
+        assert not any("can go on with anything else" in text for text in ada.messages)
+        assert "Try again" in ada.screen.buttons

@@ -103,7 +103,8 @@ async def test_the_overview_shows_fourteen_sections_and_offers_the_twelve_that_a
         assert f"{section.icon} {section.label}" in screen.text
     assert "Forward  later" in screen.text and "Conclusion  later" in screen.text
     assert "0 of 14 sections written, 0%" in screen.text
-    assert len(screen.buttons) == 16 and not any("Forward" in label for label in screen.buttons)
+    assert len(screen.buttons) == 14 and not any("Forward" in label for label in screen.buttons)
+    assert "Listen" not in screen.buttons and "As a book" not in screen.buttons, "there is nothing to hear or read yet"
     assert await _visions(viva, ada) == []
     await ada.tap("Main menu")
     count = len(ada.messages)

@@ -10,7 +10,7 @@ import struct
 import time
 import uuid
 import wave
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ from bot.playground.model import ModelServer
 from bot.playground.telegram import TelegramServer
 from storage.database import Database
 
-PATIENCE = 60.0
-"""Seconds until a promise counts as broken; generous, for two busy cores."""
+PATIENCE = 180.0
+"""Seconds until a promise counts as broken; generous, for two cores busy with other things as well."""
 
 
 class Screen:
@@ -256,6 +256,16 @@ async def wait_until(condition: Callable[[], Any], otherwise: str | Callable[[],
         if time.monotonic() > until:
             raise AssertionError(f"it never came to that: {otherwise if isinstance(otherwise, str) else otherwise()}")
         await asyncio.sleep(0.02)
+
+
+async def comes_true(condition: Callable[[], Awaitable[Any]], otherwise: str) -> Any:
+    """Wait until what the condition gives is true, and give it; AssertionError with `otherwise` when it never is."""
+    until = time.monotonic() + PATIENCE
+    while not (found := await condition()):
+        if time.monotonic() > until:
+            raise AssertionError(f"it never came to that: {otherwise}")
+        await asyncio.sleep(0.02)
+    return found
 
 
 @contextlib.asynccontextmanager

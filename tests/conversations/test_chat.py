@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 
 from bot.ai import tokens
 from prompts import chat as prompts
-from tests.world import Someone, Viva
+from tests.world import Someone, Viva, comes_true
 
 CHAT = "chat/completions"
 
@@ -23,11 +22,11 @@ async def turns(viva: Viva, person: Someone) -> list[dict[str, Any]]:
 
 async def kept(viva: Viva, person: Someone, count: int) -> None:
     """Wait until so many turns are kept."""
-    for _ in range(1_000):
-        if len(await turns(viva, person)) >= count:
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"there never were {count} turns")
+
+    async def are() -> bool:
+        return len(await turns(viva, person)) >= count
+
+    await comes_true(are, f"{count} turns")
 
 
 def requests(viva: Viva) -> list[list[dict[str, str]]]:

@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
@@ -41,8 +42,11 @@ async def _leave(viva: Viva, person: Someone, tokens: int) -> None:
         await db.execute("select viva.grant_tokens($1, $2, 'admin', 'left', null)", user_id, tokens - free)
 
 
-async def _crowd(viva: Viva, person: Someone) -> None:
-    """Let the person write 64 messages, each answered in a lane of its own, all at once; the model is held."""
+async def _crowd(viva: Viva, person: Someone, *, apart: timedelta = timedelta()) -> None:
+    """Let the person write 64 messages, each answered in a lane of its own, all at once; the model is held.
+
+    With `apart` between the first ten, so that every process sees some of them first.
+    """
     viva.model.script("chat/completions", text="Yes.", usage=GREEDY, times=4 * CALLERS)
     viva.model.hold(after=0)
     for number in range(CALLERS):
@@ -62,8 +66,10 @@ async def _crowd(viva: Viva, person: Someone) -> None:
              and w.id > (select min(h.id) from viva.work h where h.name = 'chat.answer' and h.state = 'waiting')
           returning w.lane
         )
-        insert into viva.lanes (lane, due_at) select lane, now() from moved
-        """
+        insert into viva.lanes (lane, due_at)
+        select lane, now() + least(row_number() over (), 10) * $1::interval from moved
+        """,
+        apart,
     )
 
 
@@ -178,7 +184,7 @@ async def test_two_processes_overspend_by_nothing_and_one_of_them_may_be_killed(
     await _leave(viva, ada, LEFT)
     async with _processes(viva, tmp_path) as processes:
         first, second = await processes.start(), await processes.start()
-        await _crowd(viva, ada)
+        await _crowd(viva, ada, apart=timedelta(milliseconds=400))
         assert await _settled(viva) >= 2
         workers = await viva.service_rows("select distinct claimed_by from viva.lanes where claimed_by is not null")
         assert len(workers) == 2, "both work"

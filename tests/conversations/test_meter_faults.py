@@ -15,7 +15,7 @@ from storage import packs
 from storage.database import Database
 from tests.conftest import DatabaseUrls
 from tests.storage.test_grants import Person, arrive
-from tests.world import Someone, Viva
+from tests.world import Someone, Viva, comes_true
 
 CHAT = "chat/completions"
 
@@ -80,10 +80,8 @@ async def test_balance_that_cannot_be_read_failing_open(viva: Viva, database_url
     assert "nothing was charged" in mia.screen.text
     await admin.execute("alter function viva.hold rename to hold_away")
     await mia.send_without_waiting("Hello again?")
-    for _ in range(500):
-        if await viva.service_rows("select 1 from viva.work where name = 'chat.answer' and attempts > 0"):
-            break
-        await asyncio.sleep(0.02)
+    tried = "select 1 from viva.work where name = 'chat.answer' and attempts > 0"
+    await comes_true(lambda: viva.service_rows(tried), "a first try")
     assert viva.model.requests == []
     await admin.execute("alter function viva.hold_away rename to hold")
     await viva.quiet()
@@ -186,10 +184,8 @@ async def test_usage_rows_refused_by_a_check_that_lagged_and_swallowed(viva: Viv
     )
     said = len(mia.messages)
     await mia.send_without_waiting("Hello?")
-    for _ in range(1_000):
-        if await viva.service_rows("select 1 from viva.work where name = 'chat.answer' and attempts > 0"):
-            break
-        await asyncio.sleep(0.02)
+    tried = "select 1 from viva.work where name = 'chat.answer' and attempts > 0"
+    await comes_true(lambda: viva.service_rows(tried), "a first try")
     # The answer was made and cannot be written down, so it is not given away either.
     assert viva.model.requests and len(mia.messages) == said
     assert await viva.rows(mia, "select 1 from ai_conversations where role = 'assistant'") == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from datetime import timedelta
 from decimal import Decimal
@@ -14,7 +13,7 @@ from bot.engine import payments
 from bot.playground.chats import Refused
 from prompts import packs as offers
 from storage import meter
-from tests.world import Someone, Viva
+from tests.world import Someone, Viva, comes_true
 
 SMALL = offers.every()[0]
 
@@ -177,10 +176,7 @@ async def test_a_checkout_is_answered_while_the_chat_waits_out_a_flood(viva: Viv
     message = await _invoice(ada)
     viva.telegram.fail_next("sendMessage", 429, "Too Many Requests: retry after 600", retry_after=600)
     await viva.telegram.send_text(ada.account, "/help")
-    for _ in range(500):
-        if await viva.service_rows("select 1 from viva.outbox where error = 'flood'"):
-            break
-        await asyncio.sleep(0.02)
+    await comes_true(lambda: viva.service_rows("select 1 from viva.outbox where error = 'flood'"), "a flood")
     payload = _payload(viva, ada, message)
     assert await viva.telegram.ask_to_pay(ada.account, stars=SMALL.stars, payload=payload) == {"ok": True}
     waiting = await viva.service_rows("select error from viva.outbox where state = 'waiting'")

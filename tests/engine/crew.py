@@ -19,7 +19,7 @@ from storage.database import Database
 from storage.work import NewWork
 from tests.conftest import DatabaseUrls
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 class NoFrames:

@@ -22,7 +22,7 @@ from storage import work as store
 from storage.database import Fenced, Transaction
 from tests.conftest import DatabaseUrls
 from tests.engine.crew import Crew, break_connections, crew_on, job, update
-from tests.world import Viva
+from tests.world import Viva, wait_until
 
 
 @pytest.fixture
@@ -433,10 +433,7 @@ async def test_jobs_that_take_all_their_room_leave_handlers_theirs(crew: Crew, m
     crew.jobs["wait"] = (wait, lambda *_: asyncio.sleep(0))
     worker = await crew.hire()
     await crew.give(*(job("wait", person=person, lane=f"talk:{person}") for person in range(700, 706)))
-    for _ in range(500):
-        if worker.lanes.running[1] == 3:
-            break
-        await asyncio.sleep(0.02)
+    await wait_until(lambda: worker.lanes.running[1] == 3, "three jobs run")
     await crew.give(*(update(number, lane=f"chat:{number}") for number in range(20)), update(1, lane="urgent:1"))
     await crew.until("select 1 from public.effects having count(*) = 21")
     assert worker.lanes.running[1] == 3

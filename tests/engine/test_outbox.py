@@ -19,7 +19,7 @@ from storage.database import DatabaseUnavailable, Fenced
 from storage.work import NewMessage
 from tests.conftest import DatabaseUrls
 from tests.engine.crew import PATIENCE, Crew, break_connections, crew_on
-from tests.world import Someone, Viva, picture
+from tests.world import Someone, Viva, comes_true, picture
 
 
 @pytest.fixture
@@ -185,11 +185,7 @@ async def test_while_the_token_is_refused_messages_wait_and_health_is_red(viva: 
 
 async def viva_until(viva: Viva, sql: str, *values: object) -> None:
     """Wait until this query finds a row."""
-    for _ in range(3_000):
-        if await viva.service_rows(sql, *values):
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"never: {sql}")
+    await comes_true(lambda: viva.service_rows(sql, *values), sql)
 
 
 async def test_whoever_blocked_viva_is_noted_and_not_waited_for(viva: Viva, ada: Someone) -> None:
@@ -271,10 +267,7 @@ async def test_where_no_connection_stood_the_message_was_never_sent_and_is_tried
     before = len(ada.messages)
     await viva.telegram.stop()
     await post(viva, text("the answer", to=ada))
-    for _ in range(500):
-        if (await newest(viva, 1))[0]["error"] == "unreached":
-            break
-        await asyncio.sleep(0.02)
+    await viva_until(viva, "select 1 from viva.outbox where error = 'unreached'")
     viva.telegram = TelegramServer(folder, token=TOKEN, model_label="stand-in")
     await viva.telegram.start(port=port)
     assert viva.telegram.port == port

@@ -19,7 +19,7 @@ from storage import outbox
 from storage import work as store
 from tests.conftest import DatabaseUrls
 from tests.engine.crew import Crew, crew_on, update
-from tests.world import Someone, Viva
+from tests.world import Someone, Viva, comes_true
 
 HOUSE = Path(__file__).parents[2]
 
@@ -225,11 +225,11 @@ async def turns(viva: Viva, person: Someone, role: str) -> list[str]:
 
 async def at_least(viva: Viva, person: Someone, role: str, count: int) -> None:
     """Wait until so much was said by one side."""
-    for _ in range(3_000):
-        if len(await turns(viva, person, role)) >= count:
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"only {len(await turns(viva, person, role))} of {count}")
+
+    async def said() -> bool:
+        return len(await turns(viva, person, role)) >= count
+
+    await comes_true(said, f"{count} of {role}")
 
 
 async def test_thirty_numbered_texts_through_a_real_kill_are_each_kept_and_answered_once_in_order(

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from bot.app import App
-from tests.world import Someone, Viva, wait_until
+from tests.world import Someone, Viva, comes_true, wait_until
 
 
 class Replica:
@@ -123,9 +123,9 @@ async def test_a_process_says_how_it_stands_in_prometheus_words_and_nobodys(viva
 
 async def healthz(session: aiohttp.ClientSession, status: int) -> None:
     """Wait until the process says that it is well, or that it is not."""
-    for _ in range(2_000):
+
+    async def told() -> bool:
         async with session.get("/healthz") as answer:
-            if answer.status == status:
-                return
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"never {status}")
+            return answer.status == status
+
+    await comes_true(told, f"/healthz says {status}")

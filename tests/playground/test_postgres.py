@@ -21,7 +21,7 @@ from bot.errors import SettingsError
 from bot.playground import postgres, postgres_guard
 from bot.playground.postgres import EmbeddedPostgres
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 VIVA = """
 import asyncio, signal, sys

@@ -28,7 +28,7 @@ from handlers.vision import VisionTap
 from handlers.waiting import Waiting
 from prompts import replies
 from prompts.categories import CATEGORIES, Category
-from storage import conversations, people, vision
+from storage import conversations, memory, people, vision
 from storage.conversations import Conversation, Turn
 from storage.database import Transaction
 from storage.people import Account
@@ -327,7 +327,11 @@ async def on_draft(
     if user.consented_at is None:
         show(work, start.consent_screen(settings))
         return
-    words = service.imagination(await conversations.turns_of(db, thread.id, limit=200))
+    turns = await conversations.turns_of(db, thread.id, limit=200)
+    cleared = await memory.forgotten_in(db, {turn.id: turn.message for turn in turns})
+    words = service.imagination(
+        [turn.model_copy(update={"message": cleared.get(turn.id, turn.message)}) for turn in turns]
+    )
     newest = (await vision.newest(db)).get(section.key)
     waits = newest is not None and newest.imagination == words and newest.state in ("drafting", "proposed")
     if waits or not words.strip():

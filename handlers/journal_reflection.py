@@ -25,7 +25,7 @@ from handlers.journal import WORDS, EntryTap, JournalTap, to_list
 from handlers.screen import Screen, button, show
 from prompts import replies
 from prompts.journal import reflection as prompt
-from storage import journal, people
+from storage import journal, memory, people
 from storage import journal_reflections as store
 from storage.database import Transaction
 from storage.journal import Entry
@@ -175,12 +175,13 @@ async def reflect(job: Job, doors: Doors) -> None:
     monday = date.fromisoformat(job.payload["week"])
     async with job.transaction() as db:
         wanted = await store.may_be_sent(db) and await store.of_week(db, monday) is None
-        entries = [entry for entry in await journal.to_look_back_on(db, monday) if entry.words]
+        written = [entry for entry in await journal.to_look_back_on(db, monday) if entry.words]
+        entries = await memory.without_forgotten(db, written)
         account = await people.account(db)
     if not wanted or not entries or account is None:
         async with job.finish():
             return
-    heavy = next((entry.words for entry in entries if _is_urgent(entry.words)), None)
+    heavy = next((entry.words for entry in written if _is_urgent(entry.words)), None)
     if heavy is not None:
         # Somebody in danger is not handed a summary; they are told who is there for them.
         async with job.finish() as db:

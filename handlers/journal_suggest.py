@@ -21,7 +21,7 @@ from handlers.screen import Screen, button, replace, show
 from prompts import replies
 from prompts.categories import category
 from prompts.journal import suggestion
-from storage import journal, people
+from storage import journal, memory, people
 from storage.database import Transaction
 from storage.journal import Entry
 from storage.people import Account
@@ -65,6 +65,7 @@ async def suggest(job: Job, doors: Doors) -> None:
     async with job.transaction() as db:
         entry = await found(db, entry_id)
         account = await people.account(db)
+        (read,) = await memory.without_forgotten(db, [entry])
     wanted = account is not None and account.consented_at is not None and bool(entry.words)
     if not wanted or (entry.title and entry.categories):
         # Asked twice, or taken back meanwhile: what stands is shown, and nothing is charged.
@@ -77,7 +78,7 @@ async def suggest(job: Job, doors: Doors) -> None:
         lambda ticket: doors.model.structured(
             ticket,
             action=Action.JOURNAL_REFLECTION,
-            messages=suggestion.messages(service.shortened(entry.words, MATERIAL)),
+            messages=suggestion.messages(service.shortened(read.words, MATERIAL)),
             shape=suggestion.Suggestion,
             most_output=MOST_OUTPUT,
             least_output=LEAST_OUTPUT,

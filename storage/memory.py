@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from storage.database import Transaction
+from storage.journal import Entry
 
 SourceKind = Literal["turn", "entry", "imagination", "correction"]
 DigestKind = Literal["talk", "week"]
@@ -380,6 +381,17 @@ async def forgotten_in(transaction: Transaction, texts: dict[uuid.UUID, str]) ->
 class _Text(BaseModel):
     id: uuid.UUID
     text: str
+
+
+async def without_forgotten(transaction: Transaction, entries: Sequence[Entry]) -> list[Entry]:
+    """The journal entries as VIVA reads them: without the words that it was asked to forget."""
+    cleared = await forgotten_in(transaction, {entry.id: entry.words for entry in entries})
+    return [
+        entry.model_copy(update={"content": cleared[entry.id], "audio_recordings": []})
+        if entry.id in cleared
+        else entry
+        for entry in entries
+    ]
 
 
 # ------------------------------------------------------------------------------------------ reading

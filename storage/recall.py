@@ -36,6 +36,9 @@ class Match(BaseModel):
     said_at: datetime
 
 
+MOST_WITHIN = 5_000
+"""Passages that are looked through one by one."""
+
 PASSAGE = "id, source_kind, source_id, text, said_at, categories, tokens"
 
 
@@ -45,13 +48,30 @@ async def by_words(
     *,
     limit: int,
     without: Sequence[uuid.UUID] = (),
-    since: datetime | None = None,
-    until: datetime | None = None,
 ) -> list[Match]:
     """The passages that share the most telling words with the text; a word is telling when few passages have it.
 
-    `without` are sources to pass over; `since` and `until` bound the time.
+    `without` are sources to pass over. It takes as long among a hundred thousand passages as among a thousand.
     """
+    return await transaction.many(
+        Match,
+        "select id, source_id, share, shared, said_at from viva.passages_by_words($1, $2, $3)",
+        text,
+        limit,
+        list(without),
+    )
+
+
+async def by_words_within(
+    transaction: Transaction,
+    text: str,
+    *,
+    since: datetime,
+    until: datetime,
+    limit: int,
+    without: Sequence[uuid.UUID] = (),
+) -> list[Match]:
+    """The same among the passages of a time, the latest `MOST_WITHIN` of them; rarity is counted among those."""
     return await transaction.many(
         Match,
         """
@@ -64,7 +84,8 @@ async def by_words(
         ), mine as materialized (
           select id, source_id, said_at, search from viva.memory_passages
            where source_id <> all ($3)
-             and ($4::timestamptz is null or said_at >= $4) and ($5::timestamptz is null or said_at < $5)
+             and said_at >= $4 and said_at < $5
+           order by said_at desc limit $6
         ), size as materialized (
           select count(*)::float8 as passages from mine
         ), hits as materialized (
@@ -87,6 +108,7 @@ async def by_words(
         list(without),
         since,
         until,
+        MOST_WITHIN,
     )
 
 
@@ -126,16 +148,19 @@ async def said_within(
 async def by_category(
     transaction: Transaction, category: str, *, limit: int, without: Sequence[uuid.UUID] = ()
 ) -> list[uuid.UUID]:
-    """The latest passages of an area of life."""
+    """The latest passages of an area of life, among the latest `MOST_WITHIN` of all."""
     rows = await transaction.many(
         _Id,
         """
-        select id from viva.memory_passages where $1 = any (categories) and source_id <> all ($3)
+        select id from (select id, source_id, categories, said_at from viva.memory_passages
+                         order by said_at desc limit $4) latest
+         where $1 = any (categories) and source_id <> all ($3)
          order by said_at desc, id limit $2
         """,
         category,
         limit,
         list(without),
+        MOST_WITHIN,
     )
     return [row.id for row in rows]
 

@@ -46,16 +46,21 @@ async def answers(transaction: Transaction, category_key: str) -> list[Answer]:
 
 
 async def passages(transaction: Transaction, category_key: str, *, limit: int) -> list[Passage]:
-    """The newest journal entries that are filed under a category, by its key or the seed's label, newest first."""
+    """The newest journal entries that are filed under a category, by its key or the seed's label, newest first.
+
+    Without what their person asked VIVA to forget.
+    """
     return await transaction.many(
         Passage,
         """
         select date, text
           from journal_entries,
-               lateral (select concat_ws(e'\\n', nullif(title, ''), nullif(content, ''), (
-                          select string_agg(nullif(item ->> 'transcript', ''), e'\\n' order by place)
+               lateral (select concat_ws(e'\\n\\n', nullif(content, ''), (
+                          select string_agg(nullif(item ->> 'transcript', ''), e'\\n\\n' order by place)
                             from jsonb_array_elements(audio_recordings) with ordinality as r (item, place)
-                        )) as text) said
+                        )) as words) told,
+               lateral (select concat_ws(e'\\n', nullif(title, ''),
+                                         nullif(viva.without_forgotten(user_id, id, words), '')) as text) said
          where categories && array[$1, $2] and text ~ '\\S'
          order by date desc, created_at desc, id
          limit $3

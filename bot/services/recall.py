@@ -349,7 +349,7 @@ async def recollect(
         lists.append(await store.by_meaning(db, vector, model=vectors_of, limit=LOOKED_AT, without=passed))
     span = time_in(asked.message, now=now)
     if span is not None:
-        within = await store.by_words(db, words, limit=LOOKED_AT, without=told, since=span[0], until=span[1])
+        within = await store.by_words_within(db, words, since=span[0], until=span[1], limit=LOOKED_AT, without=told)
         # A time that was named weighs twice: once with the words, once by itself.
         lists.append([match.id for match in within])
         lists.append(await store.by_time(db, since=span[0], until=span[1], limit=LOOKED_AT, without=told))

@@ -249,3 +249,26 @@ async def test_a_week_with_danger_in_it_brings_help_and_no_summary(viva: Viva) -
     assert viva.model.requests == []
     assert any("something very heavy" in text for text in ada.messages)
     assert "Main menu" in ada.screen.buttons[-1]
+
+
+async def test_what_was_forgotten_is_read_for_no_look_back_proposal_or_vision(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await _wants(viva, ada)
+    await _write(viva, ada, (MONDAY, "My sister is called Edith. The heron stood still."))
+    await viva.rows(ada, "update journal_entries set categories = '{family}'")
+    await ada.send("/memory")
+    await ada.tap("Look through")
+    await ada.tap("What I remember")
+    await ada.tap("1")
+    await ada.tap("Forget this")
+    await ada.tap("Forget it")
+    before = len(viva.model.requests)
+    await _look_back(viva, ada)
+    (entry,) = await viva.rows(ada, "select id from journal_entries")
+    await ada.tap_data(StepTap(step="suggest", id=entry["id"]).pack())
+    await ada.send("/vision")
+    await ada.tap("Family")
+    await ada.tap("Draft")
+    await ada.send("I want long summers by the lake.")
+    read = [json.dumps(request.body) for request in viva.model.requests[before:]]
+    assert len(read) == 3 and all("heron" in each and "Edith" not in each for each in read)

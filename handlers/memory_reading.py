@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from bot.ai.embeddings import Embedded
 from bot.ai.meter import Action, Ticket
-from bot.errors import ModelRefused, OutOfTokens, VivaError
+from bot.errors import ContextTooLong, ModelRefused, OutOfTokens, VivaError
 from bot.services import memory as service
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
@@ -145,18 +145,19 @@ async def _why_not(job: Job) -> str:
         return WORDS("read_paused" if (await memory.state(db)).paused_at is not None else "read_low")
 
 
-async def _facts(job: Job, doors: Doors, account: Account, *, number: int) -> bool:
-    """Draw facts from the oldest unread words; False when there were none."""
+async def _facts(job: Job, doors: Doors, account: Account, *, number: int, most: int = service.MOST_CHARACTERS) -> bool:
+    """Draw facts from the oldest unread words, at most so many characters of them; False when there were none."""
     zone = account.zone
+    share = service.MOST_CHARACTERS // most
 
     async def choose() -> object:
         async with job.transaction() as db:
-            unread = await memory.unread(db, most_characters=service.MOST_CHARACTERS)
-            standing = await memory.facts(db, limit=service.MOST_STANDING)
+            unread = await memory.unread(db, most_characters=most)
+            standing = await memory.facts(db, limit=service.MOST_STANDING // share)
         return Batch(ids=[one.id for one in unread], standing=[one.id for one in standing]).model_dump(mode="json")
 
     # The choice is kept, so that another try reads the same words, and its numbers mean the same facts.
-    batch = Batch.model_validate(await job.step(f"chosen:{number}", choose))
+    batch = Batch.model_validate(await job.step(f"chosen:{number}:{most}", choose))
     async with job.transaction() as db:
         sources = service.in_order(await memory.sources(db, batch.ids), batch.ids)
         standing = service.in_order(await memory.facts_of(db, batch.standing), batch.standing)
@@ -164,22 +165,26 @@ async def _facts(job: Job, doors: Doors, account: Account, *, number: int) -> bo
         return False
     try:
         notes = await job.call(
-            f"found:{number}",
+            f"found:{number}:{most}",
             Found,
             lambda ticket: doors.model.structured(
                 ticket,
                 action=Action.MEMORY,
                 messages=prompts.facts(
-                    standing=service.standing_lines(standing), said=service.said_lines(sources, zone=zone)
+                    standing=service.standing_lines(standing),
+                    said=service.said_lines(sources, zone=zone, most=most * 3 // 4),
                 ),
                 shape=Found,
                 most_output=service.MOST_FACTS_OUTPUT,
                 least_output=service.LEAST_FACTS_OUTPUT,
             ),
         )
-    except ModelRefused:
+    except ModelRefused as refused:
+        if isinstance(refused, ContextTooLong) and most > service.LEAST_CHARACTERS:
+            return await _facts(job, doors, account, number=number, most=most // 2)
         # The same words would be refused again, and paid for again: they are passed over.
         notes = Found(facts=[], again=[])
+    read = {source.id: source.text for source in sources if source is not None}
     async with job.transaction() as db:
         await memory.lock(db)
         # What the person corrected, forgot or took back meanwhile counts, and what an earlier try has kept already.
@@ -200,7 +205,8 @@ async def _facts(job: Job, doors: Doors, account: Account, *, number: int) -> bo
             kept.append(await memory.keep(db, fact.model_copy(update={"replaces": replaces})))
         for known, said in again:
             await memory.said_again(db, kept[known] if isinstance(known, int) else known, said)
-        await memory.mark_read(db, batch.ids)
+        # What was changed meanwhile waits for its own reading.
+        await memory.mark_read(db, [one.id for one in sources if one is not None and one.text == read.get(one.id)])
     return True
 
 
@@ -267,7 +273,9 @@ async def _sum_up(
                 least_output=service.LEAST_DIGEST_OUTPUT,
             ),
         )
-    except ModelRefused:
+    except ModelRefused as refused:
+        if isinstance(refused, ContextTooLong) and len(lines) > service.LEAST_STRETCH // 2:
+            return await _sum_up(job, doors, kind=kind, lines=lines[: len(lines) // 2], again=again, span=span)
         # The same lines would be refused again, and paid for again: they are passed over.
         digest = prompts.Digest(text="", facts=[])
     text = service.tidy(digest.text)

@@ -29,8 +29,8 @@ MOST_CHARACTERS = 8_000
 MOST_READINGS = 4
 """Readings in one job; what is left waits for the next one."""
 
-PIECE_CHARACTERS = 6_000
-"""Characters of one piece that are read at most."""
+LEAST_CHARACTERS = 1_000
+"""Characters below which a reading is not halved for a model that can read less."""
 
 MOST_STANDING = 80
 """Facts that are shown to the model, so that it can tell what is new."""
@@ -188,12 +188,12 @@ def told_of(numbers: Sequence[int], facts: Sequence[Fact]) -> list[uuid.UUID]:
     return [fact.id for number in sorted(set(numbers)) if (fact := _numbered(facts, number)) is not None]
 
 
-def said_lines(sources: Sequence[Source | None], *, zone: tzinfo) -> list[str]:
-    """Pieces of a person's words as the model is told them, each with its day."""
+def said_lines(sources: Sequence[Source | None], *, zone: tzinfo, most: int) -> list[str]:
+    """Pieces of a person's words as the model is told them, each with its day, and at most so many characters long."""
     return [
         GONE
         if source is None
-        else f"({source.said_at.astimezone(zone):%Y-%m-%d, %A}) {' '.join(source.text[:PIECE_CHARACTERS].split())}"
+        else f"({source.said_at.astimezone(zone):%Y-%m-%d, %A}) {' '.join(source.text[:most].split())}"
         for source in sources
     ]
 

@@ -496,3 +496,17 @@ async def test_words_that_no_model_can_read_are_paid_for_once_and_passed_over(vi
     await mira.send("/journal My sister is called Edith.")
     await look_through(mira)
     assert await facts(viva, mira) == ["Has a sister called Edith"]
+
+
+async def test_a_model_that_can_read_less_is_given_less_at_a_time_and_misses_nothing(viva: Viva) -> None:
+    mira = await viva.onboarded("Mira")
+    await mira.send("I live in Cork. " + "The rain came over the hills and went. " * 100)
+    await mira.send("/journal My sister is called Edith.")
+    viva.model.script(CHAT, status=400, code="context_length_exceeded")
+    await look_through(mira)
+    assert len(readings(viva)) == 3 and len(readings(viva)[1]) < len(readings(viva)[0])
+    assert await facts(viva, mira) == ["Lives in Cork", "Has a sister called Edith"]
+    await mira.send("/memory")
+    assert not any("Look through" in label for label in mira.screen.buttons)
+    paid = await viva.rows(mira, "select count(*) as n from token_usage where action_type = 'memory' and success")
+    assert paid == [{"n": 2}]

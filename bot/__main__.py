@@ -145,14 +145,13 @@ async def _doctor(settings: Settings) -> int:
 
 
 async def _ledger(settings: Settings) -> int:
-    from storage import meter
+    from bot.services import upkeep
     from storage.database import Database
 
     async with _with_database(settings) as complete:
         assert complete.database_url is not None
         database = await Database.connect(complete.database_url, pool_size=2, pooled=complete.database_pooled)
-        async with database.as_service().transaction() as transaction:
-            differences = await meter.differences(transaction)
+        differences = await upkeep.ledger_differences(database)
         await database.close()
     for difference in differences:
         print(f"{difference.user_id}  {difference.rule}: expected {difference.expected}, found {difference.found}")

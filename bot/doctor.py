@@ -16,7 +16,8 @@ from bot.ai.model import reach
 from bot.config import Settings
 from bot.errors import SettingsError, VivaError
 from bot.media import Media, MediaUnavailable
-from storage import meter, recall
+from bot.services import upkeep
+from storage import recall
 from storage.database import Database, DatabaseUnavailable
 
 
@@ -76,8 +77,7 @@ async def _database(settings: Settings) -> str:
 async def _ledger(settings: Settings) -> str:
     database = await _open(settings)
     try:
-        async with database.as_service().transaction() as transaction:
-            differences = await meter.differences(transaction)
+        differences = await upkeep.ledger_differences(database)
         if differences:
             raise _Wrong(f"{len(differences)} differences; `viva ledger check` lists them")
         return "exact"

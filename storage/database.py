@@ -30,6 +30,13 @@ class DatabaseUnavailable(Exception):
     """Postgres cannot be reached or went away; the transaction did not happen."""
 
 
+class TooSlow(DatabaseUnavailable):
+    """A statement took longer than it may, or more room than there is, though the connection stands.
+
+    The same statement may never go through, so for a piece of work it counts as a try.
+    """
+
+
 class Fenced(Exception):
     """Another process has taken this work over; nothing of ours was written."""
 
@@ -42,11 +49,18 @@ class Conflict(Exception):
         self.constraint = constraint
 
 
+STATEMENT_SECONDS = 60.0
+"""How long a statement may take."""
+
 FENCED_CODE = "VV001"
 """The SQLSTATE by which the engine's functions say that a claim is no longer ours."""
 
 PASSING_CLASSES = ("08", "40", "53", "57", "58")
 """SQLSTATE classes that say nothing of the statement: connection, deadlock, resources, operator, system."""
+
+TOO_SLOW_CODES = ("57014", "53200", "53400")
+"""Cancelled by a limit of the server's, out of memory, over a configured limit: among the passing ones, but of this
+statement."""
 
 PASSING_CODES = ("25006", "25P03", "55P03")
 """A standby after a failover, a transaction that stood idle (see `Actor`), a lock that was not to be had."""
@@ -101,11 +115,11 @@ class Actor:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A transaction in this identity: committed at the end of the block, rolled back on any exception.
 
-        Raises DatabaseUnavailable, Fenced and Conflict in place of the driver's errors. After DatabaseUnavailable
-        at the very end it is not known whether the commit was made.
+        Raises DatabaseUnavailable (TooSlow is of that kind), Fenced and Conflict in place of the driver's errors.
+        After DatabaseUnavailable at the very end it is not known whether the commit was made.
         """
         forbid_inside_transaction("another transaction")
-        lost = True
+        lost, stands = True, False
         try:
             async with self._pool.acquire() as pooled:
                 connection: asyncpg.Connection[asyncpg.Record] = pooled  # type: ignore[assignment]
@@ -120,6 +134,7 @@ class Actor:
                 except BaseException:
                     with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
                         await connection.execute("rollback")
+                        stands = True
                     raise
                 finally:
                     lost = connection.is_closed()
@@ -129,12 +144,16 @@ class Actor:
             code = str(getattr(error, "sqlstate", None))
             if code == FENCED_CODE:
                 raise Fenced(str(error)) from None
+            if code in TOO_SLOW_CODES:
+                raise TooSlow(f"storage: {type(error).__name__}") from None
             if code.startswith(PASSING_CLASSES) or code in PASSING_CODES:
                 raise DatabaseUnavailable(f"storage: {type(error).__name__}") from None
             raise
         except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             # A wrong statement or value is an InterfaceError as well, and a missing file an OSError: tried again and
             # again they would never go through. TimeoutError is the driver's, after its own limit.
+            if isinstance(error, TimeoutError) and stands and not lost:
+                raise TooSlow(f"storage: {type(error).__name__}") from None
             if lost or isinstance(error, TimeoutError):
                 raise DatabaseUnavailable(f"storage: {type(error).__name__}") from None
             raise
@@ -182,7 +201,7 @@ class Database:
                 max_size=pool_size,
                 connection_class=_Connection,
                 init=_prepare,
-                command_timeout=60,
+                command_timeout=STATEMENT_SECONDS,
                 server_settings={"application_name": "viva"},
                 statement_cache_size=0 if pooled else 100,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -156,6 +157,21 @@ class Difference(BaseModel):
     found: Decimal | None
 
 
-async def differences(transaction: Transaction) -> list[Difference]:
-    """Every difference in the ledger (service only); empty when it is exact."""
-    return await transaction.many(Difference, "select user_id, rule, expected, found from viva.ledger_differences()")
+async def people_after(transaction: Transaction, user_id: uuid.UUID, *, limit: int) -> list[uuid.UUID]:
+    """Up to `limit` people with a wallet, in order, whose ids come after this one (service only)."""
+    found = await transaction.value(
+        """
+        select coalesce(array_agg(user_id order by user_id), '{}')
+          from (select user_id from viva.wallets where user_id > $1 order by user_id limit $2) batch
+        """,
+        user_id,
+        limit,
+    )
+    return list(found)
+
+
+async def differences(transaction: Transaction, people: Sequence[uuid.UUID]) -> list[Difference]:
+    """Every difference in the ledger of these people (service only); empty when it is exact."""
+    return await transaction.many(
+        Difference, "select user_id, rule, expected, found from viva.ledger_differences($1::uuid[])", list(people)
+    )

@@ -18,7 +18,7 @@ from bot.services.upkeep import ServiceJob
 from bot.services.work import GIVE_UP_AFTER, Frames, Job, Work
 from storage import meter
 from storage import work as store
-from storage.database import Database, DatabaseUnavailable, Fenced, Transaction
+from storage.database import Database, DatabaseUnavailable, Fenced, TooSlow, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -161,14 +161,16 @@ class Lanes:
                 return
         except Fenced:
             log.warning("work was taken over", extra=extra)
-        except DatabaseUnavailable as error:
-            log.warning("work waits for the database: %s", error, extra=extra)
-            await asyncio.sleep(POLL_SECONDS)
         except asyncio.CancelledError:
             with contextlib.suppress(DatabaseUnavailable):
                 await self._drop(claim)
             raise
         except Exception as error:
+            if not _counts(error):
+                log.warning("work waits for the database: %s", error, extra=extra)
+                await asyncio.sleep(POLL_SECONDS)
+                await self._give_back(claim)
+                return
             # What was to end the work failed itself; a fault of ours. Other work must not stand still for it.
             log.error("work failed", extra=extra | {"error": type(error).__name__, "where": where(error)})
             await asyncio.sleep(POLL_SECONDS)
@@ -206,11 +208,11 @@ class Lanes:
             await self._handle(work)
             if not work.finished:
                 raise RuntimeError(f"the update {head.name} ended without finishing")
-        except (Fenced, DatabaseUnavailable):
-            raise
         except Unreadable:
             await self._park(head, claim, "unreadable", tell=False)
         except Exception as error:
+            if not _counts(error):
+                raise
             await self._failed(work, claim, error)
         else:
             self._metrics.count("viva_work_total", kind="update", outcome="done")
@@ -225,9 +227,9 @@ class Lanes:
             await run(self._database, work)
             async with self._service.transaction() as transaction:
                 await work.commit(transaction)
-        except (Fenced, DatabaseUnavailable):
-            raise
         except Exception as error:
+            if not _counts(error):
+                raise
             await self._failed(work, claim, error)
 
     async def _job(self, head: store.Head, claim: store.Claim) -> None:
@@ -251,9 +253,9 @@ class Lanes:
             if not job.finished:
                 raise RuntimeError(f"the job {head.name} ended without finishing")
             self._metrics.count("viva_work_total", kind="job", outcome="done")
-        except (Fenced, DatabaseUnavailable):
-            raise
         except Exception as error:
+            if not _counts(error):
+                raise
             # What VIVA can explain is final, unless it is the passing kind; anything else gets another try.
             passing = isinstance(error, ModelUnavailable) and not isinstance(error, ProviderClosed)
             final = isinstance(error, VivaError) and not passing
@@ -266,11 +268,13 @@ class Lanes:
                 await self._park(head, claim, type(error).__name__)
                 return
             job.forget_what_was_prepared()
-            async with job.finish() as transaction:
+            # A fault of ours is kept, to be tried once more when it is mended.
+            ours = not isinstance(error, VivaError)
+            async with job.finish(parked_for=type(error).__name__ if ours else None) as transaction:
                 await give_up(job, transaction, error)
-                if isinstance(error, ProviderClosed):
+                if ours or isinstance(error, ProviderClosed):
                     self._alarm(job, type(error).__name__)
-            self._metrics.count("viva_work_total", kind="job", outcome="gave up")
+            self._metrics.count("viva_work_total", kind="job", outcome="parked" if ours else "gave up")
         finally:
             self._running_jobs.pop(head.id, None)
 
@@ -320,6 +324,11 @@ class Lanes:
             for work_id in asked:
                 if (job := self._running_jobs.get(work_id)) is not None:
                     job.stop.set()
+
+
+def _counts(error: Exception) -> bool:
+    """Whether this end of a try counts as one: not where the database was away, or another had taken the work over."""
+    return isinstance(error, TooSlow) or not isinstance(error, (Fenced, DatabaseUnavailable))
 
 
 def where(error: BaseException) -> str:

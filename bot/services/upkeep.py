@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from storage import grants, journal_reflections, meter, narration, outbox, topup
 from storage import media as books
 from storage import work as store
 from storage.database import Database, Transaction
+from storage.meter import Difference
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +72,7 @@ async def give_and_end(settings: Settings, database: Database, work: Work) -> No
 
 async def check_ledger(settings: Settings, database: Database, work: Work) -> None:
     """Compare what is stored with what must be true; a difference is logged, and told to the admins by ids only."""
-    async with database.as_service().transaction() as db:
-        differences = await meter.differences(db)
+    differences = await ledger_differences(database)
     for one in differences:
         found = {"user": str(one.user_id), "rule": one.rule, "expected": str(one.expected), "found": str(one.found)}
         log.error("the ledger is not exact", extra=found)
@@ -82,6 +83,19 @@ async def check_ledger(settings: Settings, database: Database, work: Work) -> No
         )
         for admin in sorted(settings.viva_admin_ids):
             work.send("sendMessage", {"text": text}, chat_id=admin)
+
+
+async def ledger_differences(database: Database) -> list[Difference]:
+    """Every difference between what is stored and what must be true, found some people at a time."""
+    found: list[Difference] = []
+    last = uuid.UUID(int=0)
+    while True:
+        async with database.as_service().transaction() as db:
+            people = await meter.people_after(db, last, limit=BATCH)
+            found += await meter.differences(db, people)
+        if not people:
+            return found
+        last = people[-1]
 
 
 async def prune(database: Database, work: Work) -> None:

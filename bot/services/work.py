@@ -199,15 +199,18 @@ class Job(Work):
             yield transaction
 
     @contextlib.asynccontextmanager
-    async def finish(self) -> AsyncIterator[Transaction]:
-        """The last transaction of the job: its effects, messages and the end of the job in one commit."""
+    async def finish(self, *, parked_for: str | None = None) -> AsyncIterator[Transaction]:
+        """The last transaction of the job: its effects, messages and the end of the job in one commit.
+
+        `parked_for` names the error for which the job is kept, to be put back into its lane by hand.
+        """
         if self.head.chat_id is not None:
             await self._frames.settle(self.head.chat_id)
             if self._shown_by_edit or (self.head.attempts and self._frames.refused(self.head.chat_id)):
                 self.send("deleteMessage", {"message_id": {"sent_as": self._frame_key}})
         async with self._database.as_user(self.user_id).transaction() as transaction:
             yield transaction
-            await self.commit(transaction)
+            await self.commit(transaction, state="parked" if parked_for else "done", error=parked_for)
 
     async def call(self, step: str, result: type[Result], make: Callable[[Ticket], Awaitable[Result]]) -> Result:
         """What a metered call of this step gave: made and charged once, whatever crashes come between."""

@@ -10,7 +10,15 @@ from typing import Any
 import asyncpg
 import pytest
 
-from storage.database import Conflict, Database, DatabaseUnavailable, Fenced, Transaction, forbid_inside_transaction
+from storage.database import (
+    Conflict,
+    Database,
+    DatabaseUnavailable,
+    Fenced,
+    TooSlow,
+    Transaction,
+    forbid_inside_transaction,
+)
 from tests.conftest import DatabaseUrls
 
 
@@ -92,6 +100,22 @@ async def test_a_transaction_that_stands_idle_is_ended_by_postgres(database: Dat
 
     with pytest.raises(DatabaseUnavailable):
         await attempt(database, idle)
+
+
+@pytest.mark.parametrize("whose", ["ours", "the server's"])
+async def test_a_statement_that_takes_too_long_while_the_connection_stands_is_told_from_a_database_that_is_away(
+    database: Database, whose: str
+) -> None:
+    async def slow(transaction: Transaction) -> None:
+        if whose == "ours":
+            await transaction._connection.fetchval("select pg_sleep(60)", timeout=0.1)
+        else:
+            await transaction.execute("set local statement_timeout = '20ms'")
+            await transaction.execute("select pg_sleep(60)")
+
+    with pytest.raises(TooSlow):
+        await attempt(database, slow)
+    assert await attempt(database, insert) == 1
 
 
 async def test_after_the_end_the_database_is_away(database: Database) -> None:

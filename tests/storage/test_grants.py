@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 
+from bot.services import upkeep
 from storage import grants, meter, migrate, packs, topup
 from storage.database import Database
 from tests.conftest import DatabaseUrls
@@ -128,8 +129,8 @@ class Person:
         return [(kind, tokens) for kind, tokens in left]
 
     async def differences(self) -> list[str]:
-        async with self.database.as_service().transaction() as db:
-            return [f"{one.rule}: {one.expected} {one.found}" for one in await meter.differences(db)]
+        found = await upkeep.ledger_differences(self.database)
+        return [f"{one.rule}: {one.expected} {one.found}" for one in found]
 
 
 async def arrive(database: Database, *, starting: int = 0) -> Person:

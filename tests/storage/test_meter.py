@@ -29,6 +29,7 @@ from pydantic import BaseModel
 
 from bot.ai.meter import Action, Meter, Ticket
 from bot.errors import OutOfTokens
+from bot.services import upkeep
 from storage import meter, people
 from storage.database import Database, Fenced, Transaction
 from tests.conftest import DatabaseUrls
@@ -302,8 +303,7 @@ def ticket(user_id: uuid.UUID, work_id: int, *, fenced: bool = False, taken: boo
 
 async def differences(database: Database) -> list[meter.Difference]:
     """What `viva ledger check` would print."""
-    async with database.as_service().transaction() as transaction:
-        return await meter.differences(transaction)
+    return await upkeep.ledger_differences(database)
 
 
 async def wallet(database: Database, user_id: uuid.UUID) -> meter.Wallet:

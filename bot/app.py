@@ -130,7 +130,8 @@ class App:
     async def open(cls, settings: Settings) -> AsyncIterator[App]:
         """The app with its doors open; closes them at the end."""
         assert settings.telegram_bot_token is not None and settings.database_url is not None
-        session = AiohttpSession(api=TelegramAPIServer.from_base(settings.telegram_api_url))
+        # No limit here: each kind of call has its own, and none waits for a connection behind those of another kind.
+        session = AiohttpSession(api=TelegramAPIServer.from_base(settings.telegram_api_url), limit=0)
         defaults = DefaultBotProperties(link_preview=LinkPreviewOptions(is_disabled=True))
         async with contextlib.AsyncExitStack() as doors:
             bot = Bot(settings.telegram_bot_token.get_secret_value(), session=session, default=defaults)

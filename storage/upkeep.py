@@ -21,6 +21,24 @@ async def prune_work(transaction: Transaction, *, state: Literal["done", "parked
     )
 
 
+async def prune_holds(transaction: Transaction, *, days: int, limit: int) -> int:
+    """Remove up to `limit` holds that ended more than `days` days ago and whose work is gone; how many were removed.
+
+    What was charged stands in the ledger and in `token_usage`.
+    """
+    return await transaction.execute(
+        """
+        delete from viva.holds where id in (
+          select h.id from viva.holds h
+           where h.state <> 'open' and h.ended_at < now() - $1 * interval '1 day'
+             and not exists (select from viva.work w where w.id = h.work_id)
+           order by h.ended_at limit $2 for update skip locked)
+        """,
+        days,
+        limit,
+    )
+
+
 async def prune_outbox(
     transaction: Transaction, *, state: Literal["sent", "failed", "unknown"], days: int, limit: int
 ) -> int:

@@ -43,9 +43,13 @@ class Health:
         self._lagged = False
 
     async def run(self) -> None:
-        """Look every ten seconds how the work stands, and say so in the log where it lags; until cancelled."""
+        """Look every ten seconds how the work stands, and say so in the log where it lags; until cancelled.
+
+        As often ask whether a token that was refused still is.
+        """
         while True:
             await asyncio.sleep(LOOK_SECONDS)
+            await self._outbox.ask_again()
             await self.look()
 
     async def look(self) -> Standing | None:

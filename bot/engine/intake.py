@@ -38,6 +38,9 @@ LEAD_SECONDS = 1.0
 LEAD = "polling"
 UPDATE_LANES = ("chat:", "urgent:")
 URGENT_COMMANDS = ("/cancel", "/stop")
+ANSWERS_AT_ONCE = 20
+"""Taps answered at one moment: a burst of them takes no more than its part of the way to Telegram."""
+
 MOST_BYTES = 4 * 1024 * 1024
 
 
@@ -113,6 +116,7 @@ class Intake:
         self.allowed_updates = allowed_updates
         self._offset: int | None = None
         self._answering: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Semaphore(ANSWERS_AT_ONCE)
         self._lead_asked = -math.inf
         self.leads = False
         """Whether this process is the one that polls."""
@@ -136,8 +140,9 @@ class Intake:
 
     async def _answer(self, tap_id: str) -> None:
         # A tap that is too old to answer has stopped spinning by itself.
-        with contextlib.suppress(TelegramAPIError, ClientDecodeError):
-            await self._bot.answer_callback_query(tap_id, request_timeout=10)
+        async with self._room:
+            with contextlib.suppress(TelegramAPIError, ClientDecodeError):
+                await self._bot.answer_callback_query(tap_id, request_timeout=10)
 
     async def _may_poll(self) -> bool:
         """Whether this process polls. Of any number one does, and another as soon as that one has left or is dead.
@@ -202,9 +207,13 @@ class Intake:
                     await store.leave_lead(transaction, name=LEAD, process=self._process.id)
 
     async def drain(self) -> None:
-        """Let the answers to taps end."""
-        if self._answering:
-            await asyncio.wait(set(self._answering), timeout=5)
+        """Let the answers to taps end; those that do not are dropped."""
+        tasks = set(self._answering)
+        if tasks:
+            await asyncio.wait(tasks, timeout=5)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def webhook(self, secret: str, *, path: str) -> web.Application:
         """An aiohttp application that takes Telegram's POSTs at `path` and answers 200 after the commit."""

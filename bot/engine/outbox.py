@@ -165,6 +165,18 @@ class Outbox:
             self._wake.set()
         self._sending.pop(task, None)
 
+    async def ask_again(self) -> None:
+        """Where Telegram refused the token, ask whether it still does: the next to send may be another process."""
+        if not self.refused:
+            return
+        try:
+            await self._bot.get_me(request_timeout=10)
+        except (TelegramUnauthorizedError, TelegramNetworkError, ClientDecodeError):
+            return
+        except TelegramAPIError:
+            pass  # whatever it says, it knows the token
+        self.refused = False
+
     async def drain(self, *, seconds: float) -> None:
         """Send what is due and let sends under way end; what is not sent then is left to the next process."""
         self._leaving = True

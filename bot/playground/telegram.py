@@ -46,6 +46,29 @@ class _Fault:
     done_first: bool = False
 
 
+class Held:
+    """Calls of one method that the server has read and does not answer until they are released."""
+
+    def __init__(self) -> None:
+        self._requests: list[web.Request] = []
+        self._gate = asyncio.Event()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait, whose client has not gone away."""
+        return sum(one.transport is not None and not one.transport.is_closing() for one in self._requests)
+
+    def release(self) -> None:
+        """Answer them, and those that come from now on."""
+        self._gate.set()
+
+    async def wait(self, request: web.Request) -> None:
+        """Wait with this call until all are released."""
+        self._requests.append(request)
+        await self._gate.wait()
+        self._requests.remove(request)
+
+
 class TelegramServer:
     """The server, and the people who write to the bot; `folder` keeps everything over restarts.
 
@@ -82,6 +105,7 @@ class TelegramServer:
             "getwebhookinfo": self._get_webhook_info,
         }
         self._faults: list[_Fault] = []
+        self._held: dict[str, Held] = {}
         self._poll = 0
         self._runner: web.AppRunner | None = None
         self._delivery: asyncio.Task[None] | None = None
@@ -150,6 +174,10 @@ class TelegramServer:
     def cut_next(self, method: str, *, done_first: bool, times: int = 1) -> None:
         """Break the connection of the next `times` calls of a method, after doing what they ask if `done_first`."""
         self._faults.append(_Fault(method.lower(), times, done_first=done_first))
+
+    def hold(self, method: str) -> Held:
+        """From now on, leave each call of a method without an answer until it is released."""
+        return self._held.setdefault(method.lower(), Held())
 
     # What people do
 
@@ -555,6 +583,8 @@ class TelegramServer:
         method = self._methods.by_name.get(name)
         if method is None:
             raise Refused(404, "Not Found: method not found")
+        if (held := self._held.get(name)) is not None:
+            await held.wait(request)
         result = await method(call) if fault is None or fault.done_first else None
         if fault is not None and request.transport is not None:
             request.transport.abort()

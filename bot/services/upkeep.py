@@ -38,6 +38,9 @@ KEEP_SENT_DAYS = 30
 KEEP_BAD_DAYS = 90
 """For so long given up work can be put back into line, and a message of unknown arrival be asked for again."""
 
+KEEP_HOLDS_DAYS = 90
+"""For so long what a call might have cost tells what the like of it cost before. What it did cost stands elsewhere."""
+
 MOST_NAMED = 20
 
 ServiceJob = Callable[[Database, Work], Awaitable[None]]
@@ -115,6 +118,7 @@ async def prune(database: Database, work: Work) -> None:
             database, lambda db: upkeep.prune_outbox(db, state="unknown", days=KEEP_BAD_DAYS, limit=BATCH)
         ),
     }
+    pruned["holds"] = await _all(database, lambda db: upkeep.prune_holds(db, days=KEEP_HOLDS_DAYS, limit=BATCH))
     if any(pruned.values()):
         log.info("pruned", extra=pruned)
 

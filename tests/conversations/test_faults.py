@@ -141,6 +141,36 @@ async def test_where_telegram_takes_no_drafts_the_answer_grows_by_edits_and_then
     assert ada.messages[before:] == [(await turns(viva, ada))[-1][1]]
 
 
+async def test_after_a_flood_answer_to_a_draft_no_more_is_drawn_and_the_answer_comes_at_once_and_whole(
+    viva: Viva,
+) -> None:
+    ada = await viva.onboarded()
+    before, frames = len(ada.messages), len(ada.drafts)
+    viva.telegram.fail_next("sendMessageDraft", 429, "Too Many Requests: retry after 300", retry_after=300)
+    viva.model.hold(after=4)
+    await ada.send_without_waiting(SAID)
+    await viva.model.held()
+    await ada.wait(lambda: not viva.telegram._faults)
+    viva.model.release()
+    await viva.quiet()
+    assert ada.messages[before:] == [(await turns(viva, ada))[-1][1]]
+    assert len(ada.drafts) == frames and viva.app is not None and not viva.app._frames.refused(ada.id)
+
+
+# --------------------------------------------------------------------------------------------- files
+
+
+async def test_a_recording_that_telegram_does_not_hand_out_just_now_is_fetched_when_it_does(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    viva.telegram.fail_next("getFile", 429, "Too Many Requests: retry after 1", retry_after=1, times=2)
+    gone = "Bad Request: wrong file_id or the file is temporarily unavailable"
+    viva.telegram.fail_next("getFile", 400, gone)
+    await ada.send_voice(words=SAID)
+    assert any(SAID in text for text in ada.messages) or (await turns(viva, ada))[0][1] == SAID
+    # Only what may be gone for good took a try.
+    assert await viva.service_rows("select max(attempts) as most from viva.work") == [{"most": 1}]
+
+
 # ------------------------------------------------------------------------------------ second thoughts
 
 

@@ -1,4 +1,4 @@
-"""What is given up: told to its person, told to who runs VIVA where it is VIVA's fault, and kept until that is mended."""
+"""What is given up: who is told of it, and that it is kept until the fault is mended."""
 
 from __future__ import annotations
 

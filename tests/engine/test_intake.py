@@ -184,6 +184,40 @@ async def test_when_polling_fails_nothing_is_lost(viva: Viva) -> None:
     assert await said(viva, ada) == ["Still there?", "And now?"]
 
 
+async def test_while_polling_is_refused_telegram_is_asked_ever_more_rarely_health_is_red_and_then_all_is_taken(
+    viva: Viva,
+) -> None:
+    assert viva.app is not None
+    app, ada = viva.app, await viva.onboarded()
+    viva.telegram.fail_next("getUpdates", 401, "Unauthorized", times=10_000)
+    refusals = viva.telegram._faults[-1]
+    await ada.send_without_waiting("Ends the poll under way.")
+    await wait_until(lambda: app.intake.refused == "unauthorized" and refusals.times < 9_998, "not refused twice")
+    assert "Telegram refuses to be polled: unauthorized" in app.health.problems(await app.health.look())
+    await ada.send_without_waiting("Kept at Telegram meanwhile.")
+    assert refusals.times > 9_980
+    viva.telegram._faults.clear()
+    await viva.quiet()
+    assert await said(viva, ada) == ["Ends the poll under way.", "Kept at Telegram meanwhile."]
+    assert app.health.problems(await app.health.look()) == []
+
+
+async def test_a_burst_of_taps_keeps_neither_a_payment_nor_a_message_waiting(viva: Viva) -> None:
+    ada, ben = await viva.onboarded(), await viva.onboarded("Ben")
+    screen = ada.screen.message["message_id"]
+    taps = viva.telegram.hold("answerCallbackQuery")
+    for _ in range(110):
+        await viva.telegram.tap_data(ada.account, screen, "nobody:knows")
+    await wait_until(lambda: taps.waiting == intake.ANSWERS_AT_ONCE, "the taps are not answered side by side")
+    assert (await viva.telegram.ask_to_pay(ben.account, stars=1, payload="not an order"))["ok"] is False
+    before = len(ben.screens)
+    await ben.send_without_waiting("/help")
+    await ben.wait(lambda: len(ben.screens) > before)
+    assert taps.waiting <= intake.ANSWERS_AT_ONCE
+    taps.release()
+    await viva.quiet()
+
+
 async def test_after_a_week_of_silence_telegram_may_count_from_anywhere(
     viva: Viva, monkeypatch: pytest.MonkeyPatch
 ) -> None:

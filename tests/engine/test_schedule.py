@@ -191,6 +191,17 @@ async def test_what_ended_long_ago_is_removed_and_what_did_not_end_well_is_kept(
                      (1, 'old failed sent', 'sendMessage', '{}', 'failed', now() - interval '31 days')
             """
         )
+        await db.execute(
+            """
+            insert into viva.holds (id, user_id, work_id, step, action_type, model, tokens, state, ended_at)
+              select gen_random_uuid(), a.user_id, case kept.of when 'parked' then w.id end, kept.step, 'chat', 'm', 1,
+                     'released', now() - kept.days * interval '1 day'
+                from (values ('old', 91, null), ('young', 89, null), ('of parked work', 91, 'parked'))
+                       as kept (step, days, of),
+                     viva.telegram_accounts a, viva.work w
+               where w.key = 'parked'
+            """
+        )
     assert viva.app is not None
     await viva.app.schedule.look(datetime.now(UTC))
     await viva.quiet()
@@ -199,3 +210,18 @@ async def test_what_ended_long_ago_is_removed_and_what_did_not_end_well_is_kept(
     kept = await viva.service_rows("select key from viva.outbox where key like '% sent' or key like '% unknown'")
     assert sorted(row["key"] for row in kept) == ["old unknown", "young sent"]
     assert await viva.service_rows("select 1 from viva.work where name = 'message'") != []
+    holds = await viva.service_rows("select step from viva.holds order by step")
+    assert [row["step"] for row in holds] == ["of parked work", "young"]
+    assert await viva.service_rows("select * from viva.ledger_differences()") == []
+
+
+async def test_erasing_a_person_reads_nothing_that_is_kept_of_others(crew: Crew) -> None:
+    async with crew.service.transaction() as transaction:
+        await transaction.execute("set local enable_seqscan = off")  # so few rows would be read as a whole
+        for statement in (
+            "delete from viva.work where chat_id = 700 and id <> 1 and kind = 'job'",
+            "update viva.work set payload = '{}' where chat_id = 700 and id <> 1",
+            "delete from viva.outbox where chat_id = 700",
+        ):
+            plan = [row[0] for row in await transaction._connection.fetch(f"explain {statement}")]
+            assert not any("Seq Scan" in line for line in plan), plan

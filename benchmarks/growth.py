@@ -66,6 +66,10 @@ async def keep_turns(viva: world.World, telegram_id: int, size: int) -> None:
                 first,
                 min(first + BATCH - 1, size),
             )
+    async with viva.app.database.as_service().transaction() as db:
+        # Read for facts long ago: what is measured is a turn, not a reading.
+        await db.execute("update viva.memory_passages set read_at = now() where read_at is null")
+        await db.execute("update viva.memory_state set unread_tokens = 0")
 
 
 async def keep_people(viva: world.World, telegram_id: int, size: int) -> None:

@@ -30,7 +30,7 @@ declare
   after integer;
 begin
   for words in select hash, length from viva.memory_forgotten where user_id = p_user and source_id = p_source loop
-    continue when char_length(p_text) < words.length;
+    continue when coalesce(char_length(p_text), 0) < words.length;
     bytes := convert_to(p_text, 'UTF8');
     size := octet_length(bytes);
     first := 0;

@@ -17,6 +17,7 @@ from bot.config import Settings
 from bot.errors import ModelUnavailable, NoModel, NotUnderstood, OutOfTokens, StorageFull, TooLarge
 from bot.services import assessment as rules
 from bot.services import recordings as sound
+from bot.services import shorter
 from bot.services.care import Sign
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
@@ -404,16 +405,19 @@ async def score(job: Job, doors: Doors) -> None:
         await _withdrawn(job, told, attempt, sheet, question)
         return
     await job.show_action("typing")
-    nearest = await job.call(
-        "score",
-        scoring.Nearest,
-        lambda ticket: doors.model.structured(
-            ticket,
-            action=Action.ASSESSMENT_SCORING,
-            messages=scoring.messages(question, told.words),
-            shape=scoring.Nearest,
-            most_output=MOST_OUTPUT,
-            least_output=LEAST_OUTPUT,
+    nearest = await shorter.asked(
+        scoring.messages(question, told.words),
+        lambda messages: job.call(
+            "score",
+            scoring.Nearest,
+            lambda ticket: doors.model.structured(
+                ticket,
+                action=Action.ASSESSMENT_SCORING,
+                messages=messages,
+                shape=scoring.Nearest,
+                most_output=MOST_OUTPUT,
+                least_output=LEAST_OUTPUT,
+            ),
         ),
     )
     reason = rules.one_line(nearest.reason)

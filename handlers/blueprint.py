@@ -13,6 +13,7 @@ from bot.ai.meter import Action
 from bot.config import Settings
 from bot.errors import NotFound
 from bot.services import blueprint as rules
+from bot.services import shorter
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
 from handlers import assessment, assessment_result, balance, home, price_tag, start, trouble, vision
@@ -241,16 +242,19 @@ async def _show_standing(job: Job, db: Transaction, key: str) -> None:
 
 
 async def _call(job: Job, doors: Doors, step: str, request: list[dict[str, str]]) -> Blueprint:
-    return await job.call(
-        step,
-        Blueprint,
-        lambda ticket: doors.model.structured(
-            ticket,
-            action=Action.BLUEPRINT_GENERATION,
-            messages=request,
-            shape=Blueprint,
-            most_output=rules.MOST_OUTPUT,
-            least_output=rules.LEAST_OUTPUT,
+    return await shorter.asked(
+        request,
+        lambda messages: job.call(
+            step,
+            Blueprint,
+            lambda ticket: doors.model.structured(
+                ticket,
+                action=Action.BLUEPRINT_GENERATION,
+                messages=messages,
+                shape=Blueprint,
+                most_output=rules.MOST_OUTPUT,
+                least_output=rules.LEAST_OUTPUT,
+            ),
         ),
     )
 

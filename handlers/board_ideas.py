@@ -13,6 +13,7 @@ from bot.ai.meter import Action
 from bot.config import Settings
 from bot.errors import ModelError, ModelUnavailable, NotFound
 from bot.services import board as rules
+from bot.services import shorter
 from bot.services import vision as vision_rules
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
@@ -223,16 +224,19 @@ async def look_for_ideas(job: Job, doors: Doors) -> None:
 
 
 async def _ask(job: Job, doors: Doors, material: _Material, *, step: str, faults: str = "") -> list[prompts.Thing]:
-    ideas = await job.call(
-        step,
-        prompts.Ideas,
-        lambda ticket: doors.model.structured(
-            ticket,
-            action=Action.VISION_GENERATION,
-            messages=material.messages(faults),
-            shape=prompts.Ideas,
-            most_output=MOST_OUTPUT,
-            least_output=LEAST_OUTPUT,
+    ideas = await shorter.asked(
+        material.messages(faults),
+        lambda messages: job.call(
+            step,
+            prompts.Ideas,
+            lambda ticket: doors.model.structured(
+                ticket,
+                action=Action.VISION_GENERATION,
+                messages=messages,
+                shape=prompts.Ideas,
+                most_output=MOST_OUTPUT,
+                least_output=LEAST_OUTPUT,
+            ),
         ),
     )
     return ideas.things

@@ -13,6 +13,7 @@ from bot.ai.meter import Action
 from bot.config import Settings
 from bot.errors import ModelError, ModelUnavailable, NotFound
 from bot.services import insights as rules
+from bot.services import shorter
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
 from handlers import assessment, assessment_history, assessment_result, balance, home, price_tag, start, trouble
@@ -258,16 +259,19 @@ async def read(job: Job, doors: Doors) -> None:
 
 async def _call(job: Job, doors: Doors, step: str, request: list[dict[str, str]], areas: list[Area]) -> Insights:
     most, least = rules.room(areas)
-    return await job.call(
-        step,
-        Insights,
-        lambda ticket: doors.model.structured(
-            ticket,
-            action=Action.INSIGHT_GENERATION,
-            messages=request,
-            shape=Insights,
-            most_output=most,
-            least_output=least,
+    return await shorter.asked(
+        request,
+        lambda messages: job.call(
+            step,
+            Insights,
+            lambda ticket: doors.model.structured(
+                ticket,
+                action=Action.INSIGHT_GENERATION,
+                messages=messages,
+                shape=Insights,
+                most_output=most,
+                least_output=least,
+            ),
         ),
     )
 

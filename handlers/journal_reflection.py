@@ -17,7 +17,7 @@ from bot.config import Settings
 from bot.errors import ModelRefused, NotFound, OutOfTokens
 from bot.services import care as signs
 from bot.services import journal as service
-from bot.services import wallet
+from bot.services import shorter, wallet
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
 from handlers import balance, care, home, price_tag, start, time_zone
@@ -189,16 +189,19 @@ async def reflect(job: Job, doors: Doors) -> None:
             show(job, Screen(text=WORDS("week_heavy"), rows=[[to_list(), home.back()]]))
             await care.speak_up(job, db, account, heavy)
         return
-    draft = await job.call(
-        "reflection",
-        prompt.LookBack,
-        lambda ticket: doors.model.structured(
-            ticket,
-            action=Action.JOURNAL_REFLECTION,
-            messages=prompt.messages(_material(entries), first_name=account.first_name or ""),
-            shape=prompt.LookBack,
-            most_output=MOST_OUTPUT,
-            least_output=LEAST_OUTPUT,
+    draft = await shorter.asked(
+        prompt.messages(_material(entries), first_name=account.first_name or ""),
+        lambda messages: job.call(
+            "reflection",
+            prompt.LookBack,
+            lambda ticket: doors.model.structured(
+                ticket,
+                action=Action.JOURNAL_REFLECTION,
+                messages=messages,
+                shape=prompt.LookBack,
+                most_output=MOST_OUTPUT,
+                least_output=LEAST_OUTPUT,
+            ),
         ),
     )
     quotes: list[Quote] = service.true_quotes(draft, entries)[:3]

@@ -13,6 +13,7 @@ from bot.ai import tokens
 from bot.ai.meter import Action
 from bot.config import Settings
 from bot.services import journal as service
+from bot.services import shorter
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
 from handlers import balance, home, price_tag, start, trouble
@@ -72,16 +73,19 @@ async def suggest(job: Job, doors: Doors) -> None:
         async with job.finish():
             replace(job, _screen(entry, None), key=job.payload["key"])
         return
-    answer = await job.call(
-        "suggestion",
-        suggestion.Suggestion,
-        lambda ticket: doors.model.structured(
-            ticket,
-            action=Action.JOURNAL_REFLECTION,
-            messages=suggestion.messages(service.shortened(read.words, MATERIAL)),
-            shape=suggestion.Suggestion,
-            most_output=MOST_OUTPUT,
-            least_output=LEAST_OUTPUT,
+    answer = await shorter.asked(
+        suggestion.messages(service.shortened(read.words, MATERIAL)),
+        lambda messages: job.call(
+            "suggestion",
+            suggestion.Suggestion,
+            lambda ticket: doors.model.structured(
+                ticket,
+                action=Action.JOURNAL_REFLECTION,
+                messages=messages,
+                shape=suggestion.Suggestion,
+                most_output=MOST_OUTPUT,
+                least_output=LEAST_OUTPUT,
+            ),
         ),
     )
     async with job.finish() as db:

@@ -13,6 +13,7 @@ from bot.ai.meter import Action
 from bot.ai.model import Reply
 from bot.config import Settings
 from bot.errors import ModelError, ModelRefused
+from bot.services import shorter
 from bot.services import vision as service
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
@@ -214,17 +215,20 @@ async def _call(
     on_text: Callable[[str], Awaitable[None]],
 ) -> Reply:
     most, least = service.room(material)
-    return await job.call(
-        step,
-        Reply,
-        lambda ticket: doors.model.chat(
-            ticket,
-            action=Action.VISION_GENERATION,
-            messages=messages,
-            most_output=most,
-            least_output=least,
-            on_text=on_text,
-            stop=job.stop,
+    return await shorter.asked(
+        messages,
+        lambda messages: job.call(
+            step,
+            Reply,
+            lambda ticket: doors.model.chat(
+                ticket,
+                action=Action.VISION_GENERATION,
+                messages=messages,
+                most_output=most,
+                least_output=least,
+                on_text=on_text,
+                stop=job.stop,
+            ),
         ),
     )
 

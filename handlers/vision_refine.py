@@ -14,7 +14,7 @@ from bot.ai import tokens
 from bot.ai.meter import Action
 from bot.config import Settings
 from bot.errors import ModelError
-from bot.services import chat
+from bot.services import chat, shorter
 from bot.services import vision as service
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
@@ -171,17 +171,22 @@ async def _compose(job: Job, doors: Doors, material: Material) -> Refined:
 
 async def _call(job: Job, doors: Doors, material: Material, messages: list[dict[str, str]], *, step: str) -> Refined:
     most, least = service.room(material)
-    return await job.call(
-        step,
-        Refined,
-        lambda ticket: doors.model.structured(
-            ticket,
-            action=Action.VISION_REFINEMENT,
-            messages=messages,
-            shape=Refined,
-            most_output=most,
-            least_output=least,
+    return await shorter.asked(
+        messages,
+        lambda messages: job.call(
+            step,
+            Refined,
+            lambda ticket: doors.model.structured(
+                ticket,
+                action=Action.VISION_REFINEMENT,
+                messages=messages,
+                shape=Refined,
+                most_output=most,
+                least_output=least,
+            ),
         ),
+        # What was left out of the text would seem to be taken out of it.
+        whole=("existing", "request"),
     )
 
 

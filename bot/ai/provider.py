@@ -31,6 +31,23 @@ FAULTS = (openai.OpenAIError, httpx2.HTTPError, ValueError)
 MOST_CLAIMED = 1_000_000_000
 """Tokens in one call beyond which a provider's word is not believed; the columns hold no more."""
 
+CLOSED = frozenset(("insufficient_quota", "invalid_api_key", "authentication_error", "permission_error"))
+"""Codes and types by which a provider says that the key or the account is at fault."""
+
+# By which compatible servers say that a request is longer than the model can read: OpenAI, vLLM, llama.cpp, LiteLLM,
+# LM Studio, Anthropic and Gemini behind their OpenAI-compatible doors. Most give a plain 400, and only words tell.
+TOO_LONG = (
+    "context_length_exceeded",
+    "exceed_context_size",
+    "context length",
+    "context window",
+    "context size",
+    "contextwindow",
+    "maximum model length",
+    "prompt is too long",
+    "maximum number of tokens",
+)
+
 Row = TypeVar("Row")
 
 
@@ -117,25 +134,42 @@ def describe(error: Exception) -> str:
     """A short name of what failed, without anything that was sent or received."""
     if isinstance(error, openai.APIStatusError):
         return f"{type(error).__name__} {error.status_code} {error.code or ''}".strip()
+    if isinstance(error, openai.APIError):
+        return f"{type(error).__name__} {error.code or ''}".strip()
     return type(error).__name__
 
 
 def translate(error: Exception) -> Exception:
     """The fault in the words of whoever waits for the answer."""
+    if not isinstance(error, openai.APIError) or isinstance(
+        error, openai.APIConnectionError | openai.APIResponseValidationError
+    ):
+        return ModelUnavailable("The model cannot be reached just now.")
+    status = _status(error)
+    named = {str(error.code).lower(), str(error.type).lower()}
+    if status in (401, 402, 403) or named & CLOSED:
+        # Another try would not help, and somebody has to look.
+        log.error("the provider does not let VIVA in: %s", describe(error))
+        return ProviderClosed("The model's provider does not let VIVA in just now.")
+    said = " ".join((*named, error.message.lower()))
+    if status == 413 or (status != 429 and any(sign in said for sign in TOO_LONG)):
+        return ContextTooLong("This is longer than the model can read.")
+    if status is None or status in (408, 409, 429) or status >= 500:
+        return ModelUnavailable("The model is busy just now.", retry_after=_retry_after(error))
+    return ModelRefused("The model would not answer this.")
+
+
+def _status(error: openai.APIError) -> int | None:
+    """The status that a provider answered with; a fault in the middle of a stream has none, or names it as its code."""
     if isinstance(error, openai.APIStatusError):
-        if error.code == "insufficient_quota" or error.status_code in (401, 403):
-            # Another try would not help, and somebody has to look.
-            log.error("the provider does not let VIVA in: %s", describe(error))
-            return ProviderClosed("The model's provider does not let VIVA in just now.")
-        if error.status_code in (408, 409, 429) or error.status_code >= 500:
-            return ModelUnavailable("The model is busy just now.", retry_after=_retry_after(error))
-        if error.code == "context_length_exceeded" or error.status_code == 413:
-            return ContextTooLong("This is longer than the model can read.")
-        return ModelRefused("The model would not answer this.")
-    return ModelUnavailable("The model cannot be reached just now.")
+        return error.status_code
+    code = str(error.code)
+    return int(code) if code.isdecimal() and 400 <= int(code) < 600 else None
 
 
-def _retry_after(error: openai.APIStatusError) -> float | None:
+def _retry_after(error: openai.APIError) -> float | None:
+    if not isinstance(error, openai.APIStatusError):
+        return None
     try:
         seconds = float(error.response.headers.get("retry-after", ""))
     except ValueError:

@@ -87,6 +87,8 @@ class Script:
     usage: Mapping[str, Any] | None = None
     malformed: bool = False
     finish_reason: str | None = None
+    refusal: bool = False
+    fault: Mapping[str, Any] | None = None
 
 
 class ModelServer:
@@ -157,7 +159,9 @@ class ModelServer:
         `behaviour` takes the fields of `Script`: `text` the answer's words or the transcript; `status`,
         `message`, `code` and `retry_after` (seconds) an error; `delay` the seconds before each chunk;
         `cut_after` the number of chunks after which the connection breaks; `omit_usage`; `usage` in place of
-        the counted one; `malformed` JSON; `finish_reason`. Calls which are refused leave the queue alone.
+        the counted one; `malformed` JSON; `finish_reason`; `refusal`, by which the words come in the field for
+        that; `fault` the error that a stream holds in place of an answer. Calls which are refused leave the queue
+        alone.
         """
         if endpoint not in model_checks.MORE_CHECKS:
             raise ValueError(f"There is no endpoint {endpoint!r}.")
@@ -236,6 +240,7 @@ class ModelServer:
             finish_reason=script.finish_reason or finish_reason,
             text=text,
             usage=None if script.omit_usage else usage,
+            refused=script.refusal,
         )
         if body.get("stream") is not True:
             return await self._send_json(request, script, answer.whole())
@@ -495,6 +500,9 @@ class ModelServer:
             }
         )
         await response.prepare(request)
+        if script.fault is not None:
+            await response.write(_event({"error": script.fault}))
+            return response
         for chunk in opening:
             await response.write(chunk)
         delay = pace if script.delay is None else script.delay
@@ -526,9 +534,11 @@ class _ChatAnswer:
     text: str
     finish_reason: str
     usage: Mapping[str, Any] | None
+    refused: bool = False
 
     def whole(self) -> dict[str, Any]:
-        message: dict[str, Any] = {"role": "assistant", "content": self.text, "refusal": None, "annotations": []}
+        said = {"content": None, "refusal": self.text} if self.refused else {"content": self.text, "refusal": None}
+        message: dict[str, Any] = {"role": "assistant", **said, "annotations": []}
         answer = self._frame("chat.completion") | {
             "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": self.finish_reason}]
         }
@@ -540,7 +550,8 @@ class _ChatAnswer:
     def pieces(self, *, with_usage: bool) -> list[bytes]:
         """One event for each word with the white space after it."""
         words = re.findall(r"\s*\S+\s*|\s+", self.text)
-        return [self._chunk({"content": word}, with_usage=with_usage) for word in words]
+        field = "refusal" if self.refused else "content"
+        return [self._chunk({field: word}, with_usage=with_usage) for word in words]
 
     def closing(self, *, with_usage: bool) -> list[bytes]:
         events = [self._chunk({}, with_usage=with_usage, finish_reason=self.finish_reason)]

@@ -35,6 +35,11 @@ async def charges(viva: Viva, person: Someone) -> list[tuple[bool, bool]]:
         pytest.param({"status": 429}, 2, id="busy"),
         pytest.param({"status": 500}, 2, id="a fault of the provider"),
         pytest.param({"status": 400, "code": "context_length_exceeded"}, 2, id="more than the model can read"),
+        pytest.param(
+            {"status": 400, "message": "This model's maximum context length is 9 tokens."}, 2, id="more, in words"
+        ),
+        pytest.param({"fault": {"type": "exceed_context_size_error", "code": 400}}, 2, id="more, said in the stream"),
+        pytest.param({"fault": {"message": "overloaded"}}, 2, id="busy, said in the stream"),
         pytest.param({"malformed": True}, 2, id="what is no JSON"),
         pytest.param({"cut_after": 0}, 2, id="a stream that breaks before its first word"),
     ],
@@ -53,10 +58,14 @@ async def test_what_may_pass_is_tried_again_unseen(viva: Viva, fault: dict[str, 
     ("fault", "charged"),
     [
         pytest.param({"status": 429, "code": "insufficient_quota"}, False, id="its account is used up"),
+        pytest.param({"fault": {"code": "insufficient_quota"}}, False, id="its account is used up, said in the stream"),
+        pytest.param({"status": 402}, False, id="its account is empty"),
+        pytest.param({"status": 429, "retry_after": 7200}, False, id="busy for hours"),
         pytest.param({"status": 401}, False, id="its key has expired"),
         pytest.param({"status": 403}, False, id="it is not allowed"),
         pytest.param({"status": 400}, False, id="it refuses the request"),
         pytest.param({"text": "", "finish_reason": "content_filter"}, True, id="its censor leaves no word"),
+        pytest.param({"text": "I cannot help with that.", "refusal": True}, True, id="it declines in words of its own"),
     ],
 )
 async def test_what_will_not_pass_is_said_at_once_with_a_way_to_go_on(
@@ -87,6 +96,61 @@ async def test_a_text_that_is_too_long_for_the_model_is_packed_smaller_and_still
     assert len(sizes) == 3 and sizes[0] > sizes[1] > sizes[2]
     last = viva.model.requests[-1].body
     assert last is not None and last["messages"][-1]["content"] == "What did I say last?"
+
+
+async def _with_home(viva: Viva) -> Someone:
+    ada = await viva.onboarded()
+    await viva.rows(ada, "insert into vision_versions (home) values ($1)", "I live near the sea in Lisbon.")
+    await ada.send("/vision")
+    await ada.tap("🏡 Home")
+    return ada
+
+
+@pytest.mark.parametrize(
+    ("fault", "times", "expected"),
+    [
+        pytest.param({"text": '{"said": 5}'}, 1, [(False, True), (True, True)], id="misshapen once"),
+        pytest.param({"text": '{"said": 5}'}, 2, [(False, True)] * 2, id="misshapen twice"),
+        pytest.param({"text": "I will not.", "refusal": True}, 1, [(False, True)], id="declined"),
+        pytest.param({"delay": 3}, 1, [(False, False), (True, True)], id="silent before its first byte"),
+    ],
+)
+async def test_what_is_asked_for_in_a_shape_meets_faults_as_a_talk_does(
+    viva: Viva, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any], times: int, expected: list[tuple[bool, bool]]
+) -> None:
+    monkeypatch.setattr(provider, "READ_SECONDS", 1.5 if "delay" in fault else 60)
+    await viva.restart()
+    ada = await _with_home(viva)
+    await ada.tap("Change it by talking")
+    viva.model.script(CHAT, times=times, **fault)
+    await ada.send("Add my sister Clara.")
+    assert await charges(viva, ada) == expected
+    if not expected[-1][0]:
+        assert "What you sent is kept" in ada.screen.text
+        await ada.tap("Try again")
+    assert "I have added one sentence" in ada.screen.text
+
+
+async def test_material_that_is_too_long_for_the_model_is_read_as_far_as_it_goes(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await ada.send("/vision")
+    await ada.tap("🏡 Home")
+    await ada.tap("Draft")
+    too_long = {"status": 400, "message": "The request exceeds the available context size.", "times": 2}
+    for kind in ("draft", "title"):
+        if kind == "title":
+            await ada.send("/journal " + "I walked by the sea with my sister and we talked of the years. " * 50)
+            await ada.tap("Change")
+        viva.model.requests.clear()
+        viva.model.script(CHAT, **too_long)
+        if kind == "title":
+            await ada.tap("Suggest a title")
+        else:
+            await ada.send("I live near the sea, and I love the morning light there. " * 50)
+        sizes = [len(str(request.body)) for request in viva.model.requests[:3]]
+        assert sizes[0] > sizes[1] > sizes[2]
+        assert (await charges(viva, ada))[-1] == (True, True)
+        assert "What you sent is kept" not in ada.screen.text
 
 
 async def test_a_stream_that_falls_silent_keeps_what_came_and_says_so(
@@ -139,6 +203,21 @@ async def test_where_telegram_takes_no_drafts_the_answer_grows_by_edits_and_then
     viva.model.release()
     await viva.quiet()
     assert ada.messages[before:] == [(await turns(viva, ada))[-1][1]]
+
+    # Where it never came, or was taken away, nothing of it is sent anew, and nobody is asked about it.
+    for lose_it in (lambda: viva.telegram.cut_next("sendMessage", done_first=False), None):
+        before = len(ada.messages)
+        viva.model.hold(after=4)
+        if lose_it is not None:
+            lose_it()
+        else:
+            viva.telegram.fail_next("editMessageText", 400, "Bad Request: message to edit not found", times=50)
+        await ada.send_without_waiting("And at noon.")
+        await viva.model.held()
+        await ada.wait(lambda: not viva.telegram._faults or "sendMessage" not in str(viva.telegram._faults))
+        viva.model.release()
+        await viva.quiet()
+        assert ada.messages[before:] == [(await turns(viva, ada))[-1][1]]
 
 
 async def test_after_a_flood_answer_to_a_draft_no_more_is_drawn_and_the_answer_comes_at_once_and_whole(

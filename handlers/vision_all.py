@@ -12,7 +12,7 @@ from aiogram.types import CallbackQuery, InlineKeyboardButton
 from aiogram.utils.formatting import Bold, Italic, Text
 
 from bot.config import Settings
-from bot.errors import ModelRefused, ModelUnavailable, NoModel, OutOfTokens
+from bot.errors import ModelRefused, ModelUnavailable, NoModel, OutOfTokens, ProviderClosed
 from bot.services import vision as service
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
@@ -194,6 +194,9 @@ async def draft_all(job: Job, doors: Doors) -> None:
         except (OutOfTokens, NoModel) as error:
             why, more = trouble.why(error, otherwise=WORDS("failed")), trouble.balance_button(error)
             break
+        except ProviderClosed:
+            # The next section would meet the same; those who run VIVA hear of it.
+            raise
         except ModelUnavailable as error:
             unanswered, in_a_row = error, in_a_row + 1
             if in_a_row == GIVE_UP_ROW:

@@ -8,7 +8,7 @@ import httpx2
 from pydantic import SecretStr
 
 from bot.ai.provider import Fault
-from bot.errors import ModelError, ModelRefused, ModelUnavailable, SettingsError
+from bot.errors import ModelError, ModelRefused, ModelUnavailable, ProviderClosed, SettingsError
 
 FORM = "mp3_44100_128"
 """The best that every plan gives."""
@@ -75,7 +75,7 @@ def _translated(status: int | None) -> ModelError:
     if status is None or status in (408, 409, 425, 429) or status >= 500:
         return ModelUnavailable("The model that speaks is busy just now.")
     if status in (401, 402, 403):
-        return ModelRefused("The provider of the voice says that VIVA's account there cannot be used just now.")
+        return ProviderClosed("The provider of the voice says that VIVA's account there cannot be used just now.")
     return ModelRefused("The model would not read this aloud.")
 
 

@@ -85,11 +85,12 @@ async def test_elevenlabs_reads_in_its_own_voices_and_each_character_is_charged_
     ben = await viva.person("Ben")
     await ben.send("/start")
     assert any("and ElevenLabs for what is read aloud" in text for text in ben.messages)
-    await viva.restart(elevenlabs_api_key=SecretStr("another"))
+    await viva.restart(elevenlabs_api_key=SecretStr("another"), viva_admin_ids=frozenset([ben.id]))
     await ada.send("/listen")
     await ada.tap("Fun")
     await ada.tap("Yes, go on")
-    assert any("0 of 1 are read" in text and "Nothing was charged" in text for text in ada.messages)
+    assert any("does not answer just now" in text and "nothing was charged" in text for text in ada.messages)
+    assert any("does not let VIVA in" in text for text in ben.messages), "who runs VIVA hears of it"
 
 
 async def test_without_the_sdk_viva_says_how_to_get_it(viva: Viva, monkeypatch: pytest.MonkeyPatch) -> None:

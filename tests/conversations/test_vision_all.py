@@ -40,6 +40,17 @@ async def _open(person: Someone) -> None:
     await person.tap("Draft all that is missing")
 
 
+async def test_a_provider_that_does_not_let_viva_in_is_asked_once_and_the_admins_hear_of_it(viva: Viva) -> None:
+    ada, boss = await viva.onboarded(), await viva.onboarded("Boss")
+    await viva.restart(viva_admin_ids=frozenset([boss.id]))
+    await _tell_stories(viva, ada)
+    await _open(ada)
+    viva.model.script(model.CHAT, status=401, times=3)
+    await ada.tap("Yes, go on")
+    assert len(_calls(viva)) == 1 and any("does not let VIVA in" in text for text in boss.messages)
+    assert any("Try " in label for label in ada.screen.buttons)
+
+
 async def test_all_that_is_missing_is_priced_drafted_read_and_kept(viva: Viva) -> None:
     ada = await viva.onboarded()
     await _open(ada)

@@ -44,6 +44,7 @@ from bot.engine.metrics import Metrics
 from bot.engine.process import Process
 from bot.errors import NotFound
 from bot.media import Media, MediaUnavailable
+from bot.services.work import FRAME
 from storage import outbox as store
 from storage import people
 from storage.database import Database, DatabaseUnavailable, Fenced, forbid_inside_transaction
@@ -317,6 +318,8 @@ class Outbox:
             return await self._mark(claim, message, state="sent", error="not modified")
         if any(sign in description for sign in VANISHED):
             return await self._nobody(claim, message, error="nobody there")
+        if _is_frame(message):
+            return await self._mark(claim, message, state="failed", error=description[:200])
         if message.method == "editMessageText" and any(sign in description for sign in NOT_EDITABLE):
             words = {name: value for name, value in message.payload.items() if name != "message_id"}
             anew = message.model_copy(update={"method": "sendMessage", "payload": words})
@@ -334,6 +337,8 @@ class Outbox:
         A new message may have arrived: repeating it blindly could double it. It is kept as unknown, and the person
         is asked.
         """
+        if _is_frame(message):
+            return await self._mark(claim, message, state="failed", error="no answer")
         if not message.method.startswith("send"):
             return await self._later(claim, message, delay=_backoff(message), error="no answer")
         async with self._service.transaction() as transaction:
@@ -389,6 +394,13 @@ def _plain(message: store.Outgoing) -> store.Outgoing | None:
     if method == "sendMessage":
         kept.pop("message_id", None)
     return message.model_copy(update={"method": method, "payload": {"text": words} | kept})
+
+
+def _is_frame(message: store.Outgoing) -> bool:
+    """Whether this shows an answer that still grows: passing, and not worth a second message or a question."""
+    reference = message.payload.get("message_id")
+    of = reference.get("sent_as", "") if isinstance(reference, dict) else message.key or ""
+    return message.method != "deleteMessage" and str(of).startswith(FRAME)
 
 
 def _backoff(message: store.Outgoing) -> float:

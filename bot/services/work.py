@@ -16,14 +16,17 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel
 
 from bot.ai.meter import Ticket
-from storage import outbox, people
+from storage import people
 from storage import work as store
-from storage.database import Database, Transaction
+from storage.database import Database, DatabaseUnavailable, Fenced, Transaction
 
 Result = TypeVar("Result", bound=BaseModel)
 
 EDIT_SECONDS = 3.0
 """How often a growing message is edited where Telegram takes no drafts: edits go through the outbox and its gates."""
+
+FRAME = "frame:"
+"""How the key of such a message begins: it goes when the job ends, so nothing of it is ever sent anew."""
 
 MOST_SHOWN = 2_000
 """Letters of it: whatever they are, no more than a message may have."""
@@ -279,13 +282,15 @@ class Job(Work):
         if self._shown_by_edit:
             changed = shown | {"message_id": {"sent_as": self._frame_key}}
             messages = [store.NewMessage(chat_id=self.chat_id, method="editMessageText", payload=changed)]
-        async with self._database.as_service().transaction() as transaction:
-            await outbox.post(transaction, messages)
-        self._shown_by_edit = True
+        # Whoever has taken the work over shows it; and a database that is away shall not end the call under way.
+        with contextlib.suppress(DatabaseUnavailable, Fenced):
+            async with self._database.as_service().transaction() as transaction:
+                await store.post(transaction, head=self.head, fence=self._fence, messages=messages)
+            self._shown_by_edit = True
 
     @property
     def _frame_key(self) -> str:
-        return f"frame:{self.head.id}"
+        return f"{FRAME}{self.head.id}"
 
     async def show_action(self, action: str) -> None:
         """Show that VIVA is "typing", "record_voice", "upload_photo" ... for five seconds."""

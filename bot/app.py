@@ -36,7 +36,7 @@ from bot.engine.files import TelegramFiles
 from bot.engine.frames import TelegramFrames
 from bot.engine.health import Health
 from bot.engine.intake import Intake
-from bot.engine.lanes import Lanes, Unreadable, where
+from bot.engine.lanes import Lanes, Unlisted, Unreadable, where
 from bot.engine.metrics import Metrics
 from bot.engine.outbox import Outbox
 from bot.engine.payments import TelegramPayments
@@ -48,6 +48,7 @@ from bot.middlewares import Identity
 from bot.services import scratch, upkeep
 from bot.services.doors import Doors
 from bot.services.work import Work
+from storage import work as store
 from storage.database import Database, DatabaseUnavailable
 
 log = logging.getLogger(__name__)
@@ -161,8 +162,11 @@ class App:
 
     async def _handle(self, work: Work) -> None:
         if work.head.name not in self.intake.allowed_updates:
-            # Nobody asked for this kind. aiogram would print one it does not know, words and all.
+            # This version never asked for the kind: a newer one may have, where both run for a while. aiogram would
+            # print one it does not know, words and all.
             async with self.database.as_service().transaction() as transaction:
+                if await store.has_younger(transaction, self._process.id):
+                    raise Unlisted
                 await work.commit(transaction)
             return
         try:

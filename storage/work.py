@@ -118,6 +118,25 @@ async def retry(transaction: Transaction, *, head: Head, fence: uuid.UUID, delay
     await transaction.execute("select viva.retry($1, $2, $3, $4, $5)", head.id, head.lane, fence, delay, error)
 
 
+async def put_off(transaction: Transaction, *, head: Head, fence: uuid.UUID, delay: float) -> bool:
+    """Leave the work at the head of its lane for `delay` seconds, for a process of another version; no try is counted.
+
+    False, and nothing is changed, where a job has waited so for a quarter of an hour. Raises Fenced if taken over.
+    """
+    await transaction.execute("select viva.hold_lane($1, $2)", head.lane, fence)
+    waits = await transaction.execute(
+        """
+        update viva.work set due_at = now() + $2 * interval '1 second', error = 'unknown here'
+         where id = $1 and state = 'waiting' and (kind = 'update' or created_at > now() - interval '15 minutes')
+        """,
+        head.id,
+        delay,
+    )
+    if waits:
+        await transaction.execute("select viva.leave_lane($1)", head.lane)
+    return waits == 1
+
+
 async def drop_claim(transaction: Transaction, claim: Claim) -> None:
     """Give the lane back if it is still ours."""
     await transaction.execute("select viva.drop_claim($1, $2)", claim.lane, claim.fence)
@@ -244,11 +263,35 @@ async def erase(transaction: Transaction, *, user_id: uuid.UUID, chat_id: int, w
 
 
 async def register_process(
-    transaction: Transaction, *, process: uuid.UUID, host: str, pid: int, number: int | None
+    transaction: Transaction, *, process: uuid.UUID, host: str, pid: int, number: int | None, age: float
 ) -> None:
-    """Sign a process on, which holds the advisory lock of this number already; None where there is no such lock."""
+    """Sign a process on that is `age` seconds old, and holds the advisory lock of this number already.
+
+    None where there is no such lock.
+    """
     await transaction.execute(
-        "insert into viva.processes (id, host, pid, lock_key) values ($1, $2, $3, $4)", process, host, pid, number
+        """
+        insert into viva.processes (id, host, pid, lock_key, started_at)
+        values ($1, $2, $3, $4, now() - $5 * interval '1 second')
+        """,
+        process,
+        host,
+        pid,
+        number,
+        age,
+    )
+
+
+async def has_younger(transaction: Transaction, process: uuid.UUID) -> bool:
+    """Whether a process is signed on that started later than this one, and so may be of a newer version."""
+    return bool(
+        await transaction.value(
+            """
+            select exists (select from viva.processes other join viva.processes this on this.id = $1
+                            where other.started_at > this.started_at)
+            """,
+            process,
+        )
     )
 
 

@@ -35,12 +35,22 @@ MOST_JOBS = 200
 
 CLAIMS_AT_ONCE = 20
 
+MOST_WAITED = 180.0
+"""Seconds that a provider may ask for before another try; whom it asks for more is told so at once."""
+
+PUT_OFF_SECONDS = 10.0
+"""How soon work is looked at again that a process of another version may know."""
+
 JobKind = tuple[Callable[[Job, Doors], Awaitable[None]], Callable[[Job, Transaction, Exception], Awaitable[None]]]
 """What runs a job, and what is said and written when it gives up."""
 
 
 class Unreadable(Exception):
     """An update of a shape nobody here knows: trying again would not help, and there is nothing to say to anybody."""
+
+
+class Unlisted(Exception):
+    """An update of a kind that this version does not know, while a process that started later may."""
 
 
 class Lanes:
@@ -210,6 +220,9 @@ class Lanes:
                 raise RuntimeError(f"the update {head.name} ended without finishing")
         except Unreadable:
             await self._park(head, claim, "unreadable", tell=False)
+        except Unlisted:
+            async with self._service.transaction() as transaction:
+                await store.put_off(transaction, head=head, fence=claim.fence, delay=PUT_OFF_SECONDS)
         except Exception as error:
             if not _counts(error):
                 raise
@@ -236,8 +249,15 @@ class Lanes:
         if (service_job := self._service_jobs.get(head.name)) is not None:
             await self._service_job(service_job, head, claim)
             return
-        if head.name not in self._jobs or head.user_id is None:
-            await self._park(head, claim, "no such job" if head.user_id else "nobody to do it for")
+        if head.user_id is None:
+            await self._park(head, claim, "nobody to do it for")
+            return
+        if head.name not in self._jobs:
+            # While versions change, a newer process may have started it; where none comes, it was never a job.
+            async with self._service.transaction() as transaction:
+                waits = await store.put_off(transaction, head=head, fence=claim.fence, delay=PUT_OFF_SECONDS)
+            if not waits:
+                await self._park(head, claim, "no such job")
             return
         run, give_up = self._jobs[head.name]
         async with self._service.transaction() as transaction:
@@ -257,7 +277,11 @@ class Lanes:
             if not _counts(error):
                 raise
             # What VIVA can explain is final, unless it is the passing kind; anything else gets another try.
-            passing = isinstance(error, ModelUnavailable) and not isinstance(error, ProviderClosed)
+            passing = (
+                isinstance(error, ModelUnavailable)
+                and not isinstance(error, ProviderClosed)
+                and (error.retry_after or 0) <= MOST_WAITED
+            )
             final = isinstance(error, VivaError) and not passing
             if not final and not job.last_try:
                 await self._failed(job, claim, error)
@@ -296,7 +320,7 @@ class Lanes:
         delay = after if after is not None else min(60.0, 0.5 * 2 ** min(head.attempts, 10)) * random.uniform(0.8, 1.2)
         async with self._service.transaction() as transaction:
             await store.retry(
-                transaction, head=head, fence=claim.fence, delay=min(delay, 300.0), error=type(error).__name__
+                transaction, head=head, fence=claim.fence, delay=min(delay, MOST_WAITED), error=type(error).__name__
             )
 
     async def _park(self, head: store.Head, claim: store.Claim, error: str, *, tell: bool = True) -> None:

@@ -8,6 +8,7 @@ import logging
 import os
 import random
 import socket
+import time
 import uuid
 
 from storage import work as store
@@ -29,6 +30,7 @@ class Process:
         self._service = database.as_service()
         self._database = database
         self._lock: SessionLock | None = None
+        self._started = time.monotonic()
         self.id = uuid.uuid4()
 
     async def start(self) -> None:
@@ -45,7 +47,12 @@ class Process:
         try:
             async with self._service.transaction() as transaction:
                 await store.register_process(
-                    transaction, process=name, host=socket.gethostname(), pid=os.getpid(), number=number
+                    transaction,
+                    process=name,
+                    host=socket.gethostname(),
+                    pid=os.getpid(),
+                    number=number,
+                    age=time.monotonic() - self._started,
                 )
         except BaseException:
             if lock is not None:

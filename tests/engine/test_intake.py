@@ -20,6 +20,7 @@ from bot.engine.intake import as_work
 from bot.errors import SettingsError
 from tests.conftest import DatabaseUrls
 from tests.engine.crew import break_connections
+from tests.engine.test_outbox import viva_until
 from tests.world import Someone, Viva, wait_until
 
 SECRET = "a-secret_of-the-webhook"
@@ -131,6 +132,26 @@ async def test_an_update_of_an_unknown_kind_is_done_with_and_holds_nothing_up(do
     assert await said(door.viva, ada) == ["And now?"]
     assert await states(door.viva, "brand_new") == ["done"] * 6
     assert len(ada.messages) == before + 1
+
+
+async def test_an_update_of_a_kind_that_only_a_newer_version_knows_waits_for_it(door: Door) -> None:
+    viva = door.viva
+    ada = await viva.onboarded()
+    assert viva.app is not None
+    viva.app.intake.allowed_updates.remove("edited_message")  # an earlier version, beside which a newer one starts
+    await viva.service_rows(
+        "insert into viva.processes (id, host, started_at) values (gen_random_uuid(), 'newer', now() + interval '1 h')"
+    )
+    await ada.send("I want to learn to swin.")
+    sent = viva.telegram.messages(ada.account)[-2]
+    await viva.telegram.edit_text(ada.account, sent["message_id"], "I want to learn to swim.")
+    await ada.send_without_waiting("And to dance.")
+    await ada.wait(lambda: not viva.telegram.chats.updates)
+    await viva_until(viva, "select 1 from viva.work where error = 'unknown here'")
+    await viva.restart()
+    await viva.quiet()
+    assert any("my answer is to the words before" in text for text in ada.messages)
+    assert await said(viva, ada) == ["I want to learn to swin.", "And to dance."]
 
 
 async def test_an_update_of_a_known_kind_that_cannot_be_read_is_parked_at_once_and_holds_nothing_up(door: Door) -> None:

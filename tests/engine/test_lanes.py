@@ -143,6 +143,35 @@ async def test_an_update_that_always_fails_is_parked_its_person_told_and_the_nex
     await nothing_claimed(crew)
 
 
+async def test_a_job_that_only_a_newer_version_knows_waits_for_it_and_one_that_none_knows_is_parked(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "PUT_OFF_SECONDS", 0.05)
+    await crew.person()
+    done: list[int] = []
+
+    async def run(job: Job, doors: Doors) -> None:
+        async with job.finish():
+            done.append(job.head.attempts)
+
+    async def never(job: Job, transaction: Transaction, error: Exception) -> None:
+        raise AssertionError("it was given up")
+
+    await crew.hire()  # an earlier version, which knows no job at all
+    await crew.give(job("new"), job("nobody's", lane="other:700"))
+    await crew.until("select 1 from viva.work where name = 'new' and error = 'unknown here'")
+    await asyncio.sleep(0.5)
+    crew.jobs = {"new": (run, never)}
+    await crew.hire()
+    await crew.until("select 1 from viva.work where name = 'new' and state = 'done'")
+    assert done == [0], "having waited counts as no try"
+    await crew.rows("update viva.work set created_at = now() - interval '1 hour' where state = 'waiting'")
+    await crew.done(hurry=True)
+    assert [row["error"] for row in await crew.rows("select error from viva.work where state = 'parked'")] == [
+        "no such job"
+    ]
+
+
 async def test_an_update_that_nobody_can_read_is_parked_at_once_and_nobody_told(crew: Crew) -> None:
     await crew.person(700)
 

@@ -54,7 +54,8 @@ async def measure(*, minutes: float, seed: int, people: int, actions: int, only:
             actions=actions,
             pace=2.0,
             kinds=KINDS,
-            pause=(1.0, 6.0),
+            # The only process needs the time to start, or nothing would be under way at a kill.
+            pause=(1.0, 6.0) if processes > 1 else (6.0, 15.0),
         )
         events += counts.events
         totals += Counter({name: getattr(counts, name) for name in (*SUMMED, *BROKEN)})

@@ -532,7 +532,11 @@ class House:
                        (select count(*) from viva.payments where user_id = $1 and state = 'paid') as paid,
                        (select count(*) from viva.ledger where user_id = $1 and kind = 'purchase') as credited,
                        (select count(*) from token_usage
-                         where user_id = $1 and action_type = 'transcription' and tokens_used > 0) as heard
+                         where user_id = $1 and action_type = 'transcription' and tokens_used > 0
+                           and coalesce(error_message, '') not like '%taken over%') as heard,
+                       (select count(*) from token_usage
+                         where user_id = $1 and action_type = 'transcription' and tokens_used > 0
+                           and error_message like '%taken over%') as heard_late
                 """,
                 user,
                 human.account.id,
@@ -547,6 +551,7 @@ class House:
             self.counts.note("lost", max(0, expected - found[what]), f"{name}: {what} {found[what]} of {expected}")
             self.counts.note("doubled", max(0, found[what] - expected), f"{name}: {what} {found[what]} for {expected}")
         self.counts.note("charged_twice", max(0, found["heard"] - human.voices), f"{name}: recordings")
+        self.counts.charged_late += found["heard_late"]
 
     async def _user(self, human: Human) -> Any:
         rows = await self.rows("select user_id from viva.telegram_accounts where telegram_id = $1", human.account.id)

@@ -249,15 +249,15 @@ class Lanes:
         if (service_job := self._service_jobs.get(head.name)) is not None:
             await self._service_job(service_job, head, claim)
             return
-        if head.user_id is None:
-            await self._park(head, claim, "nobody to do it for")
-            return
         if head.name not in self._jobs:
             # While versions change, a newer process may have started it; where none comes, it was never a job.
             async with self._service.transaction() as transaction:
                 waits = await store.put_off(transaction, head=head, fence=claim.fence, delay=PUT_OFF_SECONDS)
             if not waits:
                 await self._park(head, claim, "no such job")
+            return
+        if head.user_id is None:
+            await self._park(head, claim, "nobody to do it for")
             return
         run, give_up = self._jobs[head.name]
         async with self._service.transaction() as transaction:

@@ -8,6 +8,7 @@ from datetime import tzinfo
 from typing import Any
 
 from aiogram import F, Router
+from aiogram.dispatcher.event.bases import SkipHandler
 from aiogram.filters import Command
 from aiogram.filters.callback_data import CallbackData
 from aiogram.types import CallbackQuery, InlineKeyboardButton, Message
@@ -25,7 +26,7 @@ from handlers import care, home, start
 from handlers.journal import EntryTap
 from handlers.screen import Screen, button, show
 from handlers.vision import VisionTap
-from handlers.waiting import Waiting
+from handlers.waiting import MOST_IN_A_NAME, Waiting
 from prompts import replies
 from prompts.categories import CATEGORIES, Category
 from storage import conversations, memory, people, vision
@@ -294,14 +295,13 @@ async def on_name(tap: CallbackQuery, callback_data: ThreadTap, db: Transaction,
 
 @router.message(Waiting("title"), F.text, ~F.text.startswith("/"))
 async def on_title(message: Message, waiting: dict[str, Any], user: Account, db: Transaction, work: Work) -> None:
-    """Give the thread its new title."""
+    """Give the thread its new title; what cannot be one goes to whoever takes any words."""
     await people.wait_for(db, None)
     words = " ".join((message.text or "").replace("\0", "").split())
-    await care.speak_up(work, db, user, words)
     thread = await conversations.conversation(db, uuid.UUID(waiting["thread"]))
-    if thread is None:
-        show(work, await list_screen(db, user))
-        return
+    if thread is None or len(words) > MOST_IN_A_NAME:
+        raise SkipHandler
+    await care.speak_up(work, db, user, words)
     await conversations.rename(db, thread.id, words[: service.MOST_TITLE] or thread.title)
     renamed = await conversations.conversation(db, thread.id)
     assert renamed is not None

@@ -30,7 +30,7 @@ from handlers.journal import (
 )
 from handlers.journal_keep import SPLIT_BY_TELEGRAM, done_button
 from handlers.screen import Screen, button, show
-from handlers.waiting import Waiting
+from handlers.waiting import MOST_IN_A_NAME, Waiting
 from prompts.categories import CATEGORIES
 from storage import journal, people
 from storage.database import Transaction
@@ -162,8 +162,10 @@ async def _show_changed(entry: Entry, words: str, waiting: dict[str, Any], db: T
 
 @router.message(Waiting("journal_title"), F.text, ~F.text.startswith("/"))
 async def on_new_title(message: Message, waiting: dict[str, Any], user: Account, db: Transaction, work: Work) -> None:
-    """Give the entry the title."""
+    """Give the entry the title; what is too long for one goes to whoever takes any words."""
     entry, words = await _awaited(waiting, db), message.text or ""
+    if len(words) > MOST_IN_A_NAME:
+        raise SkipHandler
     await care.speak_up(work, db, user, words)
     await journal.call(db, entry.id, service.title(words) or None)
     show(work, entry_screen(await found(db, entry.id), opening=WORDS("changed")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiogram import F, Router
+from aiogram.dispatcher.event.bases import SkipHandler
 from aiogram.types import CallbackQuery, InlineKeyboardButton, Message
 from aiogram.utils.formatting import Bold, Italic, Text
 
@@ -275,13 +276,12 @@ async def on_note(tap: CallbackQuery, callback_data: VersionTap, db: Transaction
 
 @router.message(Waiting("profile_note"), F.text, ~F.text.startswith("/"))
 async def on_note_words(message: Message, waiting: dict[str, Any], user: Account, db: Transaction, work: Work) -> None:
-    """Keep the note."""
+    """Keep the note; where its version is gone the words go to whoever takes any."""
     words = (message.text or "").replace("\0", "").strip()
     version = await store.version(db, int(waiting["version"]))
     if version is None:
         await people.wait_for(db, None)
-        show(work, await list_screen(db, opening=WORDS("gone")))
-        return
+        raise SkipHandler
     opened = VersionTap(step="open", number=version.version_number)
     sign = await care.speak_up(work, db, user, words, go_on=opened)
     if len(words) > LONGEST_NOTE:

@@ -9,6 +9,9 @@ from aiogram.types import Message, TelegramObject
 
 from storage.people import Account
 
+MOST_IN_A_NAME = 160
+"""Characters that may be meant as a title; whoever writes more is confiding something, and is heard."""
+
 
 class Waiting(BaseFilter):
     """Lets an update through when VIVA waits for words of this kind; the handler gets `waiting`, what was noted."""

@@ -64,6 +64,35 @@ async def test_threads_are_kept_apart_found_again_and_named(viva: Viva) -> None:
     assert "office" not in content
 
 
+async def test_words_that_cannot_be_a_title_are_heard_instead(viva: Viva) -> None:
+    mira = await viva.onboarded("Mira")
+    await mira.send("Weeds.")
+    confided = "I have not slept since Tuesday, and I keep going over what my sister said at the table. " * 3
+    for gone in (False, True):
+        await mira.send("/talks")
+        await mira.tap("Weeds")
+        await mira.tap("Rename")
+        if gone:
+            await viva.rows(mira, "delete from viva.conversations returning id")
+        await mira.send("The shed" if gone else confided)
+    said = await viva.rows(mira, "select message from ai_conversations where role = 'user' order by created_at")
+    assert [row["message"] for row in said] == ["Weeds.", confided.strip(), "The shed"]
+    assert "Weeds." not in [row["title"] for row in await threads(viva, mira)]
+    # The same where an entry is to have a title, and where a note's version is gone.
+    await mira.send("/journal Rain.")
+    await mira.tap("Change")
+    await mira.tap("Give it a title")
+    await mira.send(confided)
+    assert await viva.rows(mira, "select title from journal_entries") == [{"title": None}]
+    await viva.rows(
+        mira,
+        """update viva.telegram_accounts set waiting_for = '{"kind": "profile_note", "version": 99}' returning 1""",
+    )
+    await mira.send("A note to nothing.")
+    said = await viva.rows(mira, "select message from ai_conversations where role = 'user' order by created_at")
+    assert [row["message"] for row in said[3:]] == [confided.strip(), "A note to nothing."]
+
+
 async def test_a_talk_about_an_area_moves_on_and_its_section_is_drafted_from_what_was_said(viva: Viva) -> None:
     mira = await viva.onboarded("Mira")
     await mira.tap_data("open:talk")

@@ -216,6 +216,8 @@ async def answer(job: Job, doors: Doors) -> None:
             if budget < LEAST_CONTEXT:
                 raise
     async with job.finish() as db:
+        if not await store.still_stands(db, asked, thread=talk.id if talk is not None else None):
+            return  # the person has deleted this talk
         usage = await store.usage_of(db, work_id=job.head.id, step=STEP)
         context = _context_of_answer(asked, reply, usage)
         await store.add(db, role="assistant", message=reply.text, context=context)
@@ -317,6 +319,8 @@ def _next_attempt(job: Job) -> int:
 
 async def answer_failed(job: Job, db: Transaction, error: Exception) -> None:
     """Say why there is no answer; the message is kept, and a tap tries again."""
+    if await store.turn(db, uuid.UUID(job.payload["message"])) is None:
+        return  # the person has deleted this talk
     if job.stopped:
         _not_begun(job, WORDS("stopped_early"))
         return

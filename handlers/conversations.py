@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from aiogram import F, Router
@@ -30,6 +30,7 @@ from handlers.waiting import MOST_IN_A_NAME, Waiting
 from prompts import replies
 from prompts.categories import CATEGORIES, Category
 from storage import conversations, memory, people, vision
+from storage import work as store
 from storage.conversations import Conversation, Turn
 from storage.database import Transaction
 from storage.people import Account
@@ -61,7 +62,7 @@ class AreaTap(CallbackData, prefix="area"):
 
 
 class ThreadTap(CallbackData, prefix="thread"):
-    """A step with a thread: open, go, name, export, draft."""
+    """A step with a thread: open, go, name, export, draft, delete, sure."""
 
     step: str
     id: uuid.UUID
@@ -123,6 +124,7 @@ async def thread_screen(db: Transaction, user: Account, thread: Conversation) ->
             button(WORDS("export"), ThreadTap(step="export", id=thread.id)),
         ],
         *await draft_rows(db, thread.id),
+        [button(WORDS("delete"), ThreadTap(step="delete", id=thread.id), style="danger")],
     ]
     return Screen(text=Text(*parts), rows=[*rows, _back()])
 
@@ -343,6 +345,38 @@ async def on_draft(
     key = f"vision:{work.head.id}"
     show(work, Screen(text=VISION("writing")), key=key)
     work.start("vision.draft", {"proposal": str(proposal.id), "key": key}, lane="vision")
+
+
+@router.callback_query(ThreadTap.filter(F.step == "delete"))
+async def on_delete(tap: CallbackQuery, callback_data: ThreadTap, db: Transaction, work: Work) -> None:
+    """Ask whether the thread shall really go."""
+    thread = await _theirs(db, callback_data)
+    await people.wait_for(db, None)
+    rows = [
+        [button(WORDS("delete_yes"), ThreadTap(step="sure", id=thread.id), style="danger")],
+        [button(WORDS("delete_no"), ThreadTap(step="open", id=thread.id))],
+    ]
+    show(work, Screen(text=WORDS("delete_ask", title=thread.title), rows=rows), tap=tap)
+
+
+@router.callback_query(ThreadTap.filter(F.step == "sure"))
+async def on_sure(tap: CallbackQuery, callback_data: ThreadTap, user: Account, db: Transaction, work: Work) -> None:
+    """Remove the thread with what was said in it; where it was open, the next words begin another.
+
+    An answer that is being written for it stops, and is not kept.
+    """
+    thread = await _theirs(db, callback_data)
+    await people.wait_for(db, None)
+    current = chat.conversation_id(
+        await conversations.newest(db), now=datetime.now(UTC), opened=await conversations.opened(db)
+    )
+    asked = await conversations.delete(db, thread.id)
+    if current == thread.id:
+        await conversations.begin(db, phase="master_assistant", category=None)
+    screen = await list_screen(db, user)
+    show(work, Screen(text=Text(WORDS("deleted"), "\n\n", screen.text), rows=screen.rows), tap=tap)
+    await db.become_service()
+    await store.request_cancel(db, work.chat_id, names=["chat.answer"], messages=asked)
 
 
 @router.callback_query(ThreadTap.filter())

@@ -199,6 +199,29 @@ async def rename(transaction: Transaction, conversation_id: uuid.UUID, title: st
     await transaction.execute("update viva.conversations set title = $2 where id = $1", conversation_id, title)
 
 
+async def delete(transaction: Transaction, conversation_id: uuid.UUID) -> list[uuid.UUID]:
+    """Remove the thread and what was said in it; the ids of what the person said.
+
+    The thread goes first: an answer that is just being kept, after `still_stands`, is waited for and goes too.
+    """
+    await transaction.execute("delete from viva.conversations where id = $1", conversation_id)
+    return list(
+        await transaction.value(
+            """
+            with gone as (delete from ai_conversations where context ->> 'conversation_id' = $1 returning id, role)
+            select coalesce(array_agg(id) filter (where role = 'user'), '{}') from gone
+            """,
+            str(conversation_id),
+        )
+    )
+
+
+async def still_stands(transaction: Transaction, asked: Turn, *, thread: uuid.UUID | None) -> bool:
+    """Whether what was said was not removed; until the commit its thread, where it has one, stays."""
+    await transaction.execute("select from viva.conversations where id = $1 for key share", thread)
+    return bool(await transaction.value("select exists (select from ai_conversations where id = $1)", asked.id))
+
+
 async def note_turn(transaction: Transaction, conversation_id: uuid.UUID, *, title: str) -> Conversation:
     """The thread, once more words belong to it; it takes `title` where it has none."""
     found = await transaction.one(

@@ -188,30 +188,40 @@ async def steps(transaction: Transaction, work_id: int) -> list[Step]:
 
 
 async def request_cancel(
-    transaction: Transaction, chat_id: int, *, names: Sequence[str], work_id: int | None = None
+    transaction: Transaction,
+    chat_id: int,
+    *,
+    names: Sequence[str],
+    work_id: int | None = None,
+    messages: Sequence[uuid.UUID] | None = None,
 ) -> int:
-    """Ask unfinished jobs of the chat with one of these names to stop: all, or one; how many were asked."""
+    """Ask unfinished jobs of the chat with one of these names to stop: all, one, or of these messages; how many."""
+    about = [str(message) for message in messages] if messages is not None else None
     # A job at its commit holds its lane and then wants its row: in the other order the two would wait for each other.
     await transaction.execute(
         """
         select from viva.lanes where lane in (
           select lane from viva.work
            where chat_id = $1 and kind = 'job' and state = 'waiting' and name = any ($2::text[])
-             and ($3::bigint is null or id = $3)) order by lane for update
+             and ($3::bigint is null or id = $3)
+             and ($4::text[] is null or payload ->> 'message' = any ($4))) order by lane for update
         """,
         chat_id,
         list(names),
         work_id,
+        about,
     )
     return await transaction.execute(
         """
         update viva.work set cancel_requested_at = coalesce(cancel_requested_at, now())
          where chat_id = $1 and kind = 'job' and state = 'waiting' and name = any ($2::text[])
            and ($3::bigint is null or id = $3)
+           and ($4::text[] is null or payload ->> 'message' = any ($4))
         """,
         chat_id,
         list(names),
         work_id,
+        about,
     )
 
 

@@ -93,6 +93,50 @@ async def test_words_that_cannot_be_a_title_are_heard_instead(viva: Viva) -> Non
     assert [row["message"] for row in said[3:]] == [confided.strip(), "A note to nothing."]
 
 
+async def test_a_talk_is_deleted_by_itself_and_an_answer_on_its_way_is_not_kept(viva: Viva) -> None:
+    mira, tom = await viva.onboarded("Mira"), await viva.onboarded("Tom")
+    await mira.send("The weeds are back.")
+    await mira.tap_data("open:talk")
+    await mira.tap("Begin a new talk")
+    await mira.send("The office was loud.")
+    (said,) = await viva.rows(mira, "select id from ai_conversations where message = 'The office was loud.'")
+    await viva.rows(
+        mira,
+        """
+        insert into viva.memory_facts (text, source_kind, source_id, quote, said_at, tokens, confidence, valid_from)
+        values ('Has a loud office', 'turn', $1, 'loud', now(), 4, 1, current_date) returning id
+        """,
+        said["id"],
+    )
+    viva.model.hold(after=0)
+    await mira.send_without_waiting("And my desk is by the door.")
+    await viva.model.held()
+    await mira.send_without_waiting("/talks")
+    await mira.wait(lambda: any("The office" in label for label in mira.screen.buttons))
+    await mira.tap("The office", wait=False)
+    await mira.wait(lambda: "Delete this talk" in mira.screen.buttons)
+    await mira.tap("Delete this talk", wait=False)
+    await mira.wait(lambda: "Yes, delete it" in mira.screen.buttons)
+    sure, before = mira.screen.data("Yes, delete it"), len(mira.messages)
+    await mira.tap("Yes, delete it", wait=False)
+    await mira.wait(lambda: "That talk is gone" in mira.screen.text)
+    viva.model.release()
+    await viva.quiet()
+    assert len(mira.messages) == before and "That talk is gone" in mira.screen.text
+    assert [row["title"] for row in await threads(viva, mira)] == ["The weeds are back."]
+    kept = await viva.rows(mira, "select message from ai_conversations where role = 'user'")
+    assert [row["message"] for row in kept] == ["The weeds are back."]
+    assert await viva.rows(mira, "select id from viva.memory_facts") == []
+    usage = await viva.rows(mira, "select tokens_used from token_usage where action_type = 'chat_conversation'")
+    assert len(usage) >= 2 and await viva.service_rows("select * from viva.ledger_differences()") == []
+    for person in (mira, tom):
+        await person.tap_data(sure)
+        assert "do not have that talk" in person.screen.text
+    # It was the open one: the next words begin another, and do not go on in an older one.
+    await mira.send("Good morning.")
+    assert [row["title"] for row in await threads(viva, mira)] == ["The weeds are back.", "Good morning."]
+
+
 async def test_a_talk_about_an_area_moves_on_and_its_section_is_drafted_from_what_was_said(viva: Viva) -> None:
     mira = await viva.onboarded("Mira")
     await mira.tap_data("open:talk")

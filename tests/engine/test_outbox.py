@@ -169,20 +169,6 @@ async def test_a_chat_that_vanished_is_noted_and_not_waited_for(viva: Viva, ada:
     assert (await viva.service_rows("select blocked_at from viva.telegram_accounts"))[0]["blocked_at"] is not None
 
 
-async def test_while_the_token_is_refused_messages_wait_and_health_is_red(viva: Viva, ada: Someone) -> None:
-    assert viva.app is not None
-    before = len(ada.messages)
-    viva.telegram.fail_next("sendMessage", 401, "Unauthorized")
-    await post(viva, text("the answer", to=ada))
-    await viva_until(viva, "select 1 from viva.outbox where error = 'unauthorized'")
-    assert "Telegram refuses the token" in viva.app.health.problems(await viva.app.health.look())
-    await viva.service_rows("update viva.outbox set due_at = now() where state = 'waiting'")
-    await viva.service_rows("update viva.outbox_chats set due_at = now() where claimed_by is null")
-    await viva.quiet()
-    assert told(ada, before) == ["the answer"]
-    assert viva.app.health.problems(await viva.app.health.look()) == []
-
-
 async def viva_until(viva: Viva, sql: str, *values: object) -> None:
     """Wait until this query finds a row."""
     await comes_true(lambda: viva.service_rows(sql, *values), sql)

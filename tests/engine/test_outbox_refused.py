@@ -12,7 +12,7 @@ from tests.world import Someone, Viva, picture, wait_until
 __all__ = ["ada"]
 
 
-async def test_a_token_that_is_taken_again_makes_health_well_though_another_process_sends_what_waited(
+async def test_while_the_token_is_refused_messages_wait_and_health_is_red_whoever_sends_them_afterwards(
     viva: Viva, ada: Someone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "LOOK_SECONDS", 0.1)

@@ -393,8 +393,8 @@ async def replay(transaction: Transaction, work_id: int | None) -> int:
 class Standing(BaseModel):
     """How much waits, and for how long the oldest of it has been due (0 = nothing is late).
 
-    What was tried in vain is late since it was put in, not since the latest try. `unasked_lag` is that of messages
-    which nobody waits for.
+    What was tried in vain is late since it was put in, not since the latest try; a chat that Telegram asked to wait
+    with (429) is not late. `unasked_lag` is that of messages which nobody waits for.
     """
 
     updates: int
@@ -427,9 +427,11 @@ async def standing(transaction: Transaction) -> Standing:
                        min(created_at) filter (where attempts > 0) as tried_in_vain
                   from viva.work where state = 'waiting') w,
                (select count(*) as messages,
-                       min(created_at) filter (where not unasked) as oldest,
-                       min(created_at) filter (where unasked) as oldest_unasked
-                  from viva.outbox where state = 'waiting') m
+                       min(created_at) filter (where not unasked and not flooded) as oldest,
+                       min(created_at) filter (where unasked and not flooded) as oldest_unasked
+                  from (select created_at, unasked, chat_id in (
+                          select chat_id from viva.outbox where state = 'waiting' and error = 'flood') as flooded
+                          from viva.outbox where state = 'waiting') waiting) m
         """,
     )
     assert found is not None

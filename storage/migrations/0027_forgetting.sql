@@ -10,6 +10,7 @@ language sql
 set search_path = ''
 as $$
   select pg_advisory_xact_lock(hashtextextended('viva.memory:' || p_user::text, 0))
+   where coalesce(auth.uid(), p_user) = p_user
 $$;
 revoke all on function viva.lock_memory(uuid) from public;
 grant execute on function viva.lock_memory(uuid) to authenticated, service_role;

@@ -248,6 +248,9 @@ CALLABLE = {
     "viva.without_white_space(text)",
     "viva.search_language(text)",
     "viva.search_vector(uuid,text)",
+    "viva.lock_memory(uuid)",
+    "viva.word_keys(uuid,tsvector)",
+    "viva.passages_by_words(text,integer,uuid[])",
     "viva.without_forgotten(uuid,uuid,text)",
     "viva.keep_passage(uuid,text,uuid,text,timestamp with time zone,text[],integer)",
     "viva.drop_derived(uuid,text,uuid)",
@@ -659,6 +662,12 @@ async def test_what_a_person_may_call_tells_nothing_of_another(people: TwoPeople
     async with people.as_ada.transaction() as transaction:
         assert await transaction.value("select viva.owns_profile($1)", people.ben.profile) is False
         assert await transaction.value("select viva.returnable($1)", people.ben.user) is None
+    for person in (people.ada, people.ben):
+        async with people.database.as_user(person.user).transaction() as transaction:
+            words = await transaction.value("select string_agg(text, ' ') from viva.memory_passages")
+            own = await transaction.value("select array_agg(id) from viva.memory_passages")
+            found = await transaction.value("select array_agg(id) from viva.passages_by_words($1, 100, '{}')", words)
+            assert found and set(found) <= set(own)
 
 
 async def test_the_service_logs_in_without_rights_of_its_own(urls: DatabaseUrls) -> None:

@@ -241,7 +241,8 @@ class Bookkeeping(RuleBasedStateMachine):
             found = self.run(self._figures(owner))
             assert found == (purse.balance, purse.held, purse.used, purse.cost, purse.rows)
             assert 0 <= purse.held <= purse.balance
-        assert self.run(self._as_service(meter.differences)) == []
+        everybody = [*self.purses]
+        assert self.run(self._as_service(lambda transaction: meter.differences(transaction, everybody))) == []
 
     async def _figures(self, owner: uuid.UUID) -> tuple[Any, ...]:
         async with self.database.as_user(owner).transaction() as transaction:

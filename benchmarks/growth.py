@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 
+import asyncpg
+
 from benchmarks import turn, world
 from benchmarks.world import say
 
@@ -32,6 +34,7 @@ async def measure(*, turns: list[int], people: list[int]) -> None:
             person, _ = await world.at_home(talk.wire, viva.telegram)
             for size in sizes:
                 await (keep_turns if what.startswith("turns") else keep_people)(viva, person.id, size)
+                await settle(viva)
                 for _ in range(WARM_UP):
                     await talk.turn(person, delay=0)
                 found, waited, trips = [], 0.0, 0
@@ -45,6 +48,16 @@ async def measure(*, turns: list[int], people: list[int]) -> None:
                 cells = world.milliseconds([each.added for each in found])
                 say(f"| {size:,} | {cells} | {1000 * waited / MEASURED:.1f} | {trips / MEASURED:.1f} |")
     say(f"\n{world.circumstances()}")
+
+
+async def settle(viva: world.World) -> None:
+    """Do what Postgres would have done long ago with rows that came over years."""
+    owner = await asyncpg.connect(viva.owner_url)
+    try:
+        for statement in ("vacuum (analyze)", "checkpoint"):
+            await owner.execute(statement)
+    finally:
+        await owner.close()
 
 
 async def keep_turns(viva: world.World, telegram_id: int, size: int) -> None:

@@ -253,6 +253,8 @@ class World:
     model: ModelServer
     statements: Statements
     folder: Path
+    owner_url: str
+    """The database as its owner."""
 
 
 @contextlib.asynccontextmanager
@@ -286,7 +288,14 @@ async def viva(*, model: ModelServer | None = None, **changes: Any) -> AsyncIter
         stop = asyncio.Event()
         running = asyncio.create_task(app.run(stop))
         try:
-            yield World(app=app, telegram=telegram, model=model, statements=statements, folder=folder)
+            yield World(
+                app=app,
+                telegram=telegram,
+                model=model,
+                statements=statements,
+                folder=folder,
+                owner_url=postgres.admin_url,
+            )
         finally:
             stop.set()
             await running

@@ -14,7 +14,9 @@ comment on function viva.word_keys(uuid, tsvector) is
   'A number for each word of a person''s, other than for the same word of anybody else''s.';
 
 create index memory_passages_unread on viva.memory_passages (user_id, said_at, id) where read_at is null;
-create index memory_passages_words on viva.memory_passages using gin (viva.word_keys(user_id, search));
+-- Without a list of pending rows: every search would read it through.
+create index memory_passages_words on viva.memory_passages using gin (viva.word_keys(user_id, search))
+  with (fastupdate = off);
 
 -- For the person of this transaction. The index cannot be used under row-level security, as a condition that may tell of
 -- others' rows must wait until the policy has spoken: so the function is its owner's, and asks for the person's rows.

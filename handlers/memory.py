@@ -298,7 +298,14 @@ async def on_gone(tap: CallbackQuery, callback_data: FactTap, user: Account, db:
         await _forget(db, fact)
         await memory_reading.read_if_due(work, db, digests_only=True)
         still = await found.passages(db, [passage.id for passage in likely])
-        for place, passage in enumerate((one for one in likely if one.id in still), 1):
+        about = service.telling(f"{fact.text} {fact.quote}")
+        # Where what was forgotten has just been taken out, nothing of it may be left.
+        likely = [
+            one
+            for one in likely
+            if one.id in still and (still[one.id].text == one.text or about & service.telling(still[one.id].text))
+        ]
+        for place, passage in enumerate(likely, 1):
             words, _ = recall.excerpt(still[passage.id], fact.text)
             parts += ["\n\n", WORDS("elsewhere"), "\n"] if place == 1 else []
             said = WORDS(f"from_{passage.source_kind}", day=_day(passage.said_at.astimezone(user.zone)))

@@ -233,16 +233,18 @@ async def test_a_digest_that_tells_of_a_forgotten_fact_in_other_words_goes_with_
 async def test_other_places_that_speak_of_a_forgotten_fact_are_shown_and_left_out_by_a_tap(viva: Viva) -> None:
     mira = await viva.onboarded("Mira")
     await wrote(viva, mira, (9, "My sister is called Edith."), (8, "Edith swam far out, and my sister laughed."))
+    await wrote(viva, mira, (7, "The tomatoes are ripe. My sister is called Edith."))
     await look_through(mira)
     await mira.send("/memory")
     await mira.tap("1")
     await mira.tap("Forget this")
     screen = await mira.tap("Forget it")
     assert "Edith swam far out" in screen.text and f"in your journal, {day(8)}" in screen.text
+    assert "tomatoes" not in screen.text, "there it has been taken out already"
     await mira.tap("Leave out 1")
     assert "Left out." in mira.screen.text
     assert not any("Edith" in row["text"] for row in await viva.rows(mira, "select text from viva.memory_passages"))
-    assert len(await viva.rows(mira, "select id from journal_entries where content like '%Edith%'")) == 2
+    assert len(await viva.rows(mira, "select id from journal_entries where content like '%Edith%'")) == 3
     tom = await viva.onboarded("Tom")
     await wrote(viva, tom, (8, "Edith swam far out, and my sister laughed."))
     of_tom = await viva.rows(tom, "select source_id from viva.memory_passages")

@@ -27,7 +27,7 @@ stable
 security definer
 set search_path = ''
 set enable_seqscan = off
-set gin_fuzzy_search_limit = 5000
+set gin_fuzzy_search_limit = 10000
 as $$
   with me as materialized (
     select auth.uid() as user_id
@@ -38,24 +38,32 @@ as $$
              viva.search_language((select a.language_code from viva.telegram_accounts a where a.user_id = me.user_id))::regconfig,
              left(p_text, 4000)))) as word (lexeme)
      where char_length(word.lexeme) > 1
+  ), latest as materialized (
+    select p.search from viva.memory_passages p where p.user_id = (select me.user_id from me)
+     order by p.said_at desc limit 300
+  ), uncommon as materialized (
+    -- A word in most of the latest passages tells nothing, and there is no need to look up where else it is.
+    select a.lexeme, a.user_id, a.query, a.keys from asked a
+     where (select count(*) from latest l where l.search @@ a.query)
+           <= greatest(20, (select count(*) from latest) * 2 / 3)
   ), size as materialized (
     -- The rarity of a word hangs on the logarithm of this: beyond ten thousand it need not be known.
     select count(*)::float8 as passages
       from (select from viva.memory_passages p where p.user_id = (select me.user_id from me) limit 10000) bounded
   ), hits as materialized (
     select a.lexeme, m.id, m.source_id, m.said_at, m.words
-      from asked a
+      from uncommon a
       cross join lateral (
         -- One more than a word may be found in and still be telling.
         select p.id, p.user_id, p.source_id, p.said_at, length(p.search) as words, p.search
-          from viva.memory_passages p where viva.word_keys(p.user_id, p.search) @> a.keys limit 1001
+          from viva.memory_passages p where viva.word_keys(p.user_id, p.search) @> a.keys limit 3334
       ) m
      where m.user_id = a.user_id and m.search @@ a.query
   ), telling as materialized (
     select a.lexeme, ln(1 + s.passages / greatest(1, count(h.id))) as weight
-      from size s cross join asked a left join hits h using (lexeme)
+      from size s cross join uncommon a left join hits h using (lexeme)
      group by a.lexeme, s.passages
-    having count(h.id) <= greatest(20, least(s.passages / 3, 1000))
+    having count(h.id) <= greatest(20, s.passages / 3)
   ), scored as (
     select h.id, h.source_id, h.said_at, h.words, sum(t.weight) as score, count(*)::integer as shared
       from hits h join telling t using (lexeme)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -227,6 +228,11 @@ class Media:
         files = await self.files_of(user_id)
         for key in files:
             await self.delete(key)
+        parts = urlsplit(self._url)
+        if parts.scheme == "file":
+            # What a process that was killed had half written is in no list.
+            folder = Path(unquote(parts.path)) / "users" / str(user_id)
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         return len(files)
 
     async def files_of(self, user_id: uuid.UUID) -> dict[str, int]:

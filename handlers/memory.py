@@ -318,7 +318,9 @@ async def on_gone(tap: CallbackQuery, callback_data: FactTap, user: Account, db:
 async def on_leave_out(tap: CallbackQuery, callback_data: LeaveOutTap, db: Transaction, work: Work) -> None:
     """Leave what was said at one place out of all that VIVA remembers; the screen with the others stays."""
     said = await memory.sources(db, [callback_data.id])
-    await memory.leave_out(db, [Place(id=source.id, words=source.text) for source in said])
+    # What was taken out of it before stands whole in the source itself: each part is left out for itself.
+    parts = [(source.id, part.strip()) for source in said for part in source.text.split(service.LEFT_OUT)]
+    await memory.leave_out(db, [Place(id=key, words=part) for key, part in parts if any(map(str.isalnum, part))])
     show(work, Screen(text=WORDS("left_out"), rows=[_back()]))
 
 

@@ -245,6 +245,11 @@ async def test_other_places_that_speak_of_a_forgotten_fact_are_shown_and_left_ou
     assert "Left out." in mira.screen.text
     assert not any("Edith" in row["text"] for row in await viva.rows(mira, "select text from viva.memory_passages"))
     assert len(await viva.rows(mira, "select id from journal_entries where content like '%Edith%'")) == 3
+    # One of which something was taken out before is left out whole as well, as it stands in the journal.
+    (cut,) = await viva.rows(mira, "select id from journal_entries where content like '%tomatoes%'")
+    await mira.tap_data(LeaveOutTap(id=cut["id"]).pack())
+    read = "select viva.without_forgotten(user_id, id, content) as text from journal_entries where id = $1"
+    assert "tomatoes" not in (await viva.rows(mira, read, cut["id"]))[0]["text"]
     tom = await viva.onboarded("Tom")
     await wrote(viva, tom, (8, "Edith swam far out, and my sister laughed."))
     of_tom = await viva.rows(tom, "select source_id from viva.memory_passages")

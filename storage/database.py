@@ -137,7 +137,7 @@ class Actor:
                         stands = True
                     raise
                 finally:
-                    lost = connection.is_closed()
+                    lost = _is_lost(connection)
         except asyncpg.UniqueViolationError as error:
             raise Conflict(str(error.constraint_name)) from None
         except asyncpg.PostgresError as error:
@@ -261,6 +261,14 @@ class _Connection(asyncpg.Connection):
 
     def get_reset_query(self) -> str:
         return ""
+
+
+def _is_lost(connection: asyncpg.Connection[asyncpg.Record]) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        # The pool takes a broken connection back at once, and its proxy then answers nothing.
+        return True
 
 
 async def _prepare(connection: Any) -> None:

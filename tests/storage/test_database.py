@@ -20,6 +20,7 @@ from storage.database import (
     forbid_inside_transaction,
 )
 from tests.conftest import DatabaseUrls
+from tests.world import wait_until
 
 
 @pytest.fixture
@@ -34,6 +35,14 @@ async def attempt(database: Database, act: Callable[[Transaction], Awaitable[Any
     """What a transaction gives that does this."""
     async with database.as_service().transaction() as transaction:
         return await act(transaction)
+
+
+def is_lost(transaction: Transaction) -> bool:
+    """Whether the transaction's connection has broken, and the pool knows."""
+    try:
+        return transaction._connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
 
 
 async def insert(transaction: Transaction) -> int:
@@ -76,6 +85,28 @@ async def test_a_broken_connection_is_a_database_that_is_away(database: Database
     assert await attempt(database, insert) == 1
 
 
+async def test_who_is_told_to_stop_stops_though_their_connection_has_broken_as_well(
+    database: Database, database_urls: DatabaseUrls
+) -> None:
+    inside = asyncio.Event()
+
+    async def broken(transaction: Transaction) -> None:
+        own = await transaction.value("select pg_backend_pid()")
+        administrator = await asyncpg.connect(database_urls.admin)
+        await administrator.execute("select pg_terminate_backend($1)", own)
+        await administrator.close()
+        await wait_until(lambda: is_lost(transaction), "the connection stands")
+        inside.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(attempt(database, broken))
+    await inside.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await attempt(database, insert) == 1
+
+
 async def test_of_two_that_wait_for_each_other_one_is_told_to_try_again(database: Database) -> None:
     reached = [asyncio.Event(), asyncio.Event()]
 
@@ -95,7 +126,8 @@ async def test_of_two_that_wait_for_each_other_one_is_told_to_try_again(database
 async def test_a_transaction_that_stands_idle_is_ended_by_postgres(database: Database) -> None:
     async def idle(transaction: Transaction) -> Any:
         await transaction.execute("set local idle_in_transaction_session_timeout = '50ms'")
-        await asyncio.sleep(0.3)
+        own = await transaction.value("select pg_backend_pid()")
+        await wait_until(lambda: is_lost(transaction), f"Postgres leaves the idle connection {own} open")
         return await transaction.value("select 1")
 
     with pytest.raises(DatabaseUnavailable):

@@ -41,7 +41,7 @@ async def put_in(database: Database, _: Work) -> None:
                         lane=f"reminders:{each.chat_id}",
                         kind="job",
                         name="reminders.send",
-                        key=f"reminders.send:{each.id}:{each.due_at.timestamp():.0f}",
+                        key=f"reminders.send:{each.id}:{each.due_at.isoformat()}",
                         chat_id=each.chat_id,
                         telegram_id=each.telegram_id,
                         payload={"reminder": str(each.id)},

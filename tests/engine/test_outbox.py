@@ -455,10 +455,8 @@ async def test_a_chat_whose_sender_lost_its_connection_between_claim_and_send_is
     async with administrator.transaction():
         await administrator.execute("select from viva.gates for update")
         await post(viva, text("the answer", to=ada))
-        for _ in range(1000):
-            if await administrator.fetch("select 1 from pg_locks where not granted"):
-                break
-            await asyncio.sleep(0.01)
+        waiting = "select 1 from pg_locks where not granted"
+        await comes_true(lambda: administrator.fetch(waiting), "nobody waits for the gate")
         await break_connections(database_urls)
     await administrator.close()
     with contextlib.suppress(DatabaseUnavailable):

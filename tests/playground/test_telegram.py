@@ -47,6 +47,7 @@ from PIL import Image
 from bot.playground import methods
 from bot.playground.chats import Person
 from bot.playground.telegram import TelegramServer
+from tests.world import wait_until
 
 TOKEN = "123456789:AAE-playground-playground-playgrou"
 MEGABYTE = 1024 * 1024
@@ -108,6 +109,14 @@ async def line(tmp_path: Path, wire: AiohttpSession) -> AsyncIterator[Line]:
         yield Line(server, bot, person, clock)
     finally:
         await server.stop()
+
+
+async def long_poll(server: TelegramServer, bot: Bot) -> asyncio.Task[list[Update]]:
+    """A long poll that has reached the server."""
+    before = server._poll
+    polling = asyncio.create_task(bot.get_updates(timeout=30))
+    await wait_until(lambda: server._poll > before, "the poll has not come")
+    return polling
 
 
 async def refused(call: Awaitable[Any]) -> str:
@@ -670,8 +679,7 @@ async def test_updates_come_in_portions_and_from_the_end_when_asked(line: Line) 
 
 async def test_long_poll_ends_with_the_first_update(line: Line) -> None:
     await line.updates()
-    polling = asyncio.create_task(line.bot.get_updates(timeout=30))
-    await asyncio.sleep(0.05)
+    polling = await long_poll(line.server, line.bot)
     assert not polling.done()
     await line.server.send_text(line.person, "now")
     assert [update.message and update.message.text for update in await polling] == ["now"]
@@ -679,8 +687,7 @@ async def test_long_poll_ends_with_the_first_update(line: Line) -> None:
 
 async def test_newer_poll_ends_the_older_with_a_conflict(line: Line) -> None:
     await line.updates()
-    older = asyncio.create_task(line.bot.get_updates(timeout=30))
-    await asyncio.sleep(0.05)
+    older = await long_poll(line.server, line.bot)
     newer = asyncio.create_task(line.bot.get_updates(timeout=30))
     with pytest.raises(TelegramConflictError, match="terminated by other getUpdates request"):
         await older
@@ -856,7 +863,6 @@ async def test_stop_lets_a_waiting_bot_go(tmp_path: Path) -> None:
     server = TelegramServer(tmp_path, token=TOKEN, model_label="stand-in")
     await server.start()
     async with bot_on(server) as bot:
-        polling = asyncio.create_task(bot.get_updates(timeout=50))
-        await asyncio.sleep(0.05)
+        polling = await long_poll(server, bot)
         await server.stop()
         assert await polling == []

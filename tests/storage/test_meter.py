@@ -33,7 +33,7 @@ from bot.services import upkeep
 from storage import meter, people
 from storage.database import Database, Fenced, Transaction
 from tests.conftest import DatabaseUrls
-from tests.world import Someone, Viva
+from tests.world import Someone, Viva, comes_true, wait_until
 
 _telegram_ids = itertools.count(5_000_000)
 
@@ -586,17 +586,16 @@ async def test_what_a_frozen_process_used_is_charged_when_it_wakes_up(viva: Viva
     # It was frozen for so long that the others declared it dead; its lane is taken up again.
     await viva.service_rows("delete from viva.processes")
     await viva.service_rows("select viva.bury(interval '30 seconds')")
-    for _ in range(1000):
-        if len(viva.model.requests) == 2:
-            break
-        await asyncio.sleep(0.01)
-    assert len(viva.model.requests) == 2
+    await wait_until(lambda: len(viva.model.requests) == 2, "the answer is not tried again")
     viva.model.release()
     await viva.quiet()
-    for _ in range(1000):
-        if len(rows := await viva.rows(ada, "select metadata, tokens_used from token_usage order by tokens_used")) == 3:
-            break
-        await asyncio.sleep(0.01)
+    metered = "select metadata, tokens_used from token_usage order by tokens_used"
+
+    async def all_metered() -> list[dict[str, Any]]:
+        rows = await viva.rows(ada, metered)
+        return rows if len(rows) == 3 else []
+
+    rows = await comes_true(all_metered, "what the frozen process used was not charged")
     await usage(viva, ada)
     assert rows[0]["tokens_used"] == 0 and rows[1]["tokens_used"] > 0
     assert sum(row["metadata"].get("late", False) for row in rows) == 1

@@ -12,6 +12,7 @@ from bot.playground.chats import DRAFT_SECONDS, Chat, Chats, Draft, Json, Refuse
 from bot.playground.parameters import Parameters, Upload
 
 LONGEST_TEXT = 4096
+MOST_IN_ALBUM = 10
 LONGEST_CAPTION = 1024
 LONGEST_ANSWER = 200
 LARGEST_DOWNLOAD = 20 * 1024 * 1024
@@ -167,7 +168,7 @@ class Methods:
         given = call.structure("media")
         if not isinstance(given, list) or len(given) < 2:
             raise bad_request("there are too few messages to send as an album")
-        if len(given) > 10:
+        if len(given) > MOST_IN_ALBUM:
             raise bad_request("too many messages to send as an album")
         kinds = {item.get("type") for item in given if isinstance(item, dict)}
         if not kinds <= set(ALBUM_KINDS):

@@ -170,16 +170,33 @@ class _Page:
             raise Refused(413, "Request Entity Too Large") from None
         except ValueError:
             raise bad_request("can't parse the request") from None
-        upload, kind, caption = form.get("file"), form.get("kind"), form.get("caption", "")
-        if not isinstance(upload, web.FileField):
+        uploads, kind, caption = form.getall("file", []), form.get("kind"), str(form.get("caption", ""))
+        files = [upload for upload in uploads if isinstance(upload, web.FileField)]
+        if not files:
             raise bad_request("file is missing")
         if kind not in UPLOAD_KINDS:
             raise bad_request(f"kind must be one of {', '.join(UPLOAD_KINDS)}")
-        data = upload.file.read()
-        if len(data) > LARGEST_FILE:
+        contents = [upload.file.read() for upload in files]
+        if any(len(content) > LARGEST_FILE for content in contents):
             raise Refused(413, "Request Entity Too Large")
+        reply = form.get("reply_to_message_id")
+        if reply is not None and not str(reply).isdecimal():
+            raise bad_request("reply_to_message_id must be a number")
+        reply_to = int(str(reply)) if reply is not None else None
+        if len(files) > 1:
+            messages = await self._server.send_album(
+                person, contents, kind=str(kind), caption=caption, reply_to=reply_to
+            )
+            return web.json_response({"messages": messages})
+        (upload,), (content,) = files, contents
         message = await self._server.send_file(
-            person, str(kind), data, name=upload.filename, mime=upload.content_type, caption=str(caption)
+            person,
+            str(kind),
+            content,
+            name=upload.filename,
+            mime=upload.content_type,
+            caption=caption,
+            reply_to=reply_to,
         )
         return web.json_response({"message": message})
 

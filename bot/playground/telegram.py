@@ -197,12 +197,24 @@ class TelegramServer:
         """The photo message sent; the picture is made smaller and loses its EXIF data."""
         return await self.send_file(person, "photo", data, caption=caption, reply_to=reply_to)
 
-    async def send_album(self, person: Person, photos: list[bytes], *, caption: str = "") -> list[Json]:
-        """The messages of an album of photos; the caption stands under the first."""
-        contents = [await attachments.keep(self.chats, "photo", data) for data in photos]
+    async def send_album(
+        self,
+        person: Person,
+        files: list[bytes],
+        *,
+        kind: str = "photo",
+        caption: str = "",
+        reply_to: int | None = None,
+    ) -> list[Json]:
+        """The messages of an album of 2 to 10 photos or videos; the caption stands under the first."""
+        if kind not in ("photo", "video") or not 2 <= len(files) <= methods.MOST_IN_ALBUM:
+            raise bad_request(f"an album has 2 to {methods.MOST_IN_ALBUM} photos or videos")
+        contents = [await attachments.keep(self.chats, kind, data) for data in files]
         album = self.chats.new_file_id()[-18:]
         return [
-            self._say(person, {"media_group_id": album, **content}, caption="" if number else caption)
+            self._say(
+                person, {"media_group_id": album, **content}, caption="" if number else caption, reply_to=reply_to
+            )
             for number, content in enumerate(contents)
         ]
 

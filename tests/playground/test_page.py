@@ -280,6 +280,40 @@ async def test_photo_of_the_browser_is_shown_as_jpeg(page: Page) -> None:
         assert answer.content_type == "image/jpeg"
 
 
+async def test_photos_sent_together_are_an_album_that_answers_what_it_replies_to(page: Page) -> None:
+    asked = await page.say("one")
+    form = upload("photo", picture(), name="a.png", mime="image/png", caption="by the sea")
+    form.add_field("file", picture(), filename="b.png", content_type="image/png")
+    form.add_field("reply_to_message_id", str(asked["message_id"]))
+    messages = (await page.post(f"/chats/{page.person}/uploads", form=form))["messages"]
+    assert [message.get("caption") for message in messages] == ["by the sea", None]
+    assert len({message["media_group_id"] for message in messages}) == 1
+    assert [message["reply_to_message"]["text"] for message in messages] == ["one", "one"]
+    updates = await page.bot("getUpdates")
+    assert [update["message"]["message_id"] for update in updates[-2:]] == [one["message_id"] for one in messages]
+
+    alone = upload("voice", webm(), name="voice.webm", mime="audio/webm")
+    alone.add_field("reply_to_message_id", str(asked["message_id"]))
+    voice = (await page.post(f"/chats/{page.person}/uploads", form=alone))["message"]
+    assert voice["reply_to_message"]["text"] == "one"
+
+
+async def test_what_is_no_album_is_refused_and_none_of_it_sent(page: Page) -> None:
+    await page.say("one")
+    last = (await page.history())["last"]
+    many = upload("photo", picture(), name="0.png", mime="image/png")
+    for number in range(10):
+        many.add_field("file", picture(), filename=f"{number + 1}.png", content_type="image/png")
+    await page.post(f"/chats/{page.person}/uploads", form=many, status=400)
+    papers = upload("document", b"x", name="a.txt", mime="text/plain")
+    papers.add_field("file", b"y", filename="b.txt", content_type="text/plain")
+    await page.post(f"/chats/{page.person}/uploads", form=papers, status=400)
+    astray = upload("photo", picture(), name="a.png", mime="image/png")
+    astray.add_field("reply_to_message_id", "the first")
+    await page.post(f"/chats/{page.person}/uploads", form=astray, status=400)
+    assert (await page.history())["last"] == last
+
+
 async def test_uploaded_page_or_script_is_only_ever_saved(page: Page) -> None:
     for name, mime in (("a.html", "text/html"), ("a.js", "text/javascript"), ("a.svg", "image/svg+xml")):
         for kind in ("document", "audio"):

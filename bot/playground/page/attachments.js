@@ -1,7 +1,7 @@
 // Files: chosen, pasted or dropped, looked at once more, then sent as one kind of message or another.
 
 import { sendSample } from "./recording.js";
-import { sendFile } from "./sending.js";
+import { sendFile, sendFiles } from "./sending.js";
 import { chat } from "./state.js";
 import { fileSize, find, icon, make } from "./tools.js";
 
@@ -17,10 +17,13 @@ function kindsFor(files, asFile) {
   return asFile && kinds.length > 1 ? ["document", ...kinds.filter((kind) => kind !== "document")] : kinds;
 }
 
+const MOST_IN_ALBUM = 10;
+const IN_ALBUMS = ["photo", "video"];
+
 let offered = [];
 
 function offerFiles(files, { asFile = false } = {}) {
-  offered = files.slice(0, 10);
+  offered = files;
   if (!offered.length) return;
   const kinds = kindsFor(offered, asFile);
   const noun = kinds.includes("photo") ? "picture" : "file";
@@ -54,9 +57,12 @@ async function sendOffered() {
   const caption = find("send-caption").value.trim();
   const files = offered;
   closeOffer();
-  for (const [index, file] of files.entries()) {
-    const duration = ["voice", "audio", "video", "video_note"].includes(kind) ? await mediaLength(file) : undefined;
-    await sendFile(file, kind, { caption: index === 0 ? caption : "", duration });
+  const most = IN_ALBUMS.includes(kind) ? MOST_IN_ALBUM : 1;
+  for (let first = 0; first < files.length; first += most) {
+    const together = files.slice(first, first + most);
+    const timed = ["voice", "audio", "video", "video_note"].includes(kind);
+    const durations = timed ? await Promise.all(together.map(mediaLength)) : [];
+    await sendFiles(together, kind, { caption: first === 0 ? caption : "", durations });
   }
 }
 

@@ -18,7 +18,7 @@ function receive(message, fromBot, live) {
   if (fromBot) {
     endDraft();
     endAction();
-  } else if (claim(message)) return;
+  }
   const album = message.media_group_id && chat.albums.get(message.media_group_id);
   if (album) {
     album.messages.push(message);
@@ -26,6 +26,7 @@ function receive(message, fromBot, live) {
     draw(album);
     return;
   }
+  if (!fromBot && claim(message)) return;
   const entry = newEntry(message, fromBot);
   chat.entryOf.set(message.message_id, entry);
   if (message.media_group_id) chat.albums.set(message.media_group_id, entry);

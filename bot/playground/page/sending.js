@@ -10,13 +10,15 @@ const TEXT_LIMIT = 4096; // UTF-16 units in one message
 
 let localNumber = 0;
 
-function send(content, kind, postIt) {
-  localNumber += 1;
+function send(contents, kind, postIt) {
   const replied = chat.replyTo;
-  const message = { message_id: -localNumber, date: Math.floor(Date.now() / 1000), ...content };
-  if (replied) message.reply_to_message = replied;
-  const entry = newEntry(message, false);
-  Object.assign(entry, { state: "sending", kind, post: () => postIt(replied?.message_id) });
+  const date = Math.floor(Date.now() / 1000);
+  const messages = contents.map((content) => {
+    localNumber += 1;
+    return { message_id: -localNumber, date, ...content, ...(replied && { reply_to_message: replied }) };
+  });
+  const entry = newEntry(messages[0], false);
+  Object.assign(entry, { messages }, { state: "sending", kind, post: () => postIt(replied?.message_id) });
   entry.node.classList.add("arriving");
   chat.replyTo = null;
   deliver(entry);
@@ -31,8 +33,8 @@ export function deliver(entry) {
   toBottom();
   here.sending = here.sending.then(async () => {
     try {
-      const { message } = await entry.post();
-      if (here === chat) settleEntry(entry, message);
+      const { message, messages = [message] } = await entry.post();
+      if (here === chat) settleEntry(entry, messages);
     } catch (problem) {
       if (entry.state === "sent" || !here.entries.includes(entry)) return;
       entry.state = "failed";
@@ -44,35 +46,40 @@ export function deliver(entry) {
   });
 }
 
-function settleEntry(entry, message) {
+function settleEntry(entry, messages) {
   if (entry.state === "sent" || !chat.entries.includes(entry)) return;
-  if (chat.entryOf.has(message.message_id)) return remove(entry);
-  const before = KINDS[entry.kind]?.file?.(entry.messages[0])?.file_id;
-  const after = KINDS[entry.kind]?.file?.(message)?.file_id;
-  if (before && after && entry.kind === "photo") entry.drawn.set(after, entry.drawn.get(before));
-  entry.messages = [message];
+  if (messages.some((message) => chat.entryOf.has(message.message_id))) return remove(entry);
+  for (const [index, message] of messages.entries()) {
+    const before = KINDS[entry.kind]?.file?.(entry.messages[index])?.file_id;
+    const after = KINDS[entry.kind]?.file?.(message)?.file_id;
+    if (before && after && entry.kind === "photo") entry.drawn.set(after, entry.drawn.get(before));
+    chat.entryOf.set(message.message_id, entry);
+    if (message.media_group_id) chat.albums.set(message.media_group_id, entry);
+  }
+  entry.messages = messages;
   entry.state = "sent";
-  chat.entryOf.set(message.message_id, entry);
   draw(entry);
   place(entry);
 }
 
 // The event of our own message may come before the answer to the request that sent it, or instead of it when the
-// connection broke in between.
+// connection broke in between. Of an album the first is claimed; the others join it by their group.
 export function claim(message) {
   const kind = kindOf(message) ?? "text";
-  const same = (entry) => entry.kind === kind && (kind !== "text" || entry.messages[0].text === message.text);
+  const inAlbum = Boolean(message.media_group_id);
+  const same = (entry) =>
+    entry.kind === kind && entry.messages.length > 1 === inAlbum && (kind !== "text" || entry.messages[0].text === message.text);
   const waiting = chat.entries.filter((entry) => entry.state !== "sent" && same(entry));
   const entry = waiting.find((one) => one.state === "sending") ?? waiting[0];
   if (!entry) return false;
-  settleEntry(entry, message);
+  settleEntry(entry, [message]);
   return true;
 }
 
 export function sendText(text) {
   for (const piece of pieces(text.trim())) {
     const path = chatPath("messages");
-    send({ text: piece }, "text", (replyId) => post(path, { text: piece, ...(replyId && { reply_to_message_id: replyId }) }));
+    send([{ text: piece }], "text", (replyId) => post(path, { text: piece, ...(replyId && { reply_to_message_id: replyId }) }));
   }
 }
 
@@ -91,17 +98,22 @@ function pieces(text) {
   return parts;
 }
 
-export async function sendFile(file, kind, { caption = "", duration, name = file.name ?? "file" } = {}) {
+export const sendFile = (file, kind, { duration, ...more } = {}) => sendFiles([file], kind, { durations: [duration], ...more });
+
+// Several at once are an album, of up to ten photos or videos.
+export async function sendFiles(files, kind, { caption = "", durations = [], name } = {}) {
   const path = chatPath("uploads");
-  const content = await localContent(file, kind, { duration, name });
-  if (caption) content.caption = caption;
-  send(content, kind, (replyId) => {
+  const named = files.map((file) => name ?? file.name ?? "file");
+  const contents = await Promise.all(
+    files.map((file, index) => localContent(file, kind, { duration: durations[index], name: named[index] })),
+  );
+  if (caption) contents[0].caption = caption;
+  send(contents, kind, (replyId) => {
     const form = new FormData();
     form.append("kind", kind);
     if (caption) form.append("caption", caption);
-    if (duration) form.append("duration", String(Math.round(duration)));
     if (replyId) form.append("reply_to_message_id", String(replyId));
-    form.append("file", file, name);
+    for (const [index, file] of files.entries()) form.append("file", file, named[index]);
     return call(path, { method: "POST", form, seconds: 120 });
   });
 }
@@ -124,5 +136,5 @@ function pictureSize(address) {
 export function sendSpecial(kind) {
   const path = chatPath(kind);
   const content = kind === "poll" ? { poll: { question: "Poll", options: [] } } : { location: { latitude: 0, longitude: 0 } };
-  send(content, kind, () => post(path));
+  send([content], kind, () => post(path));
 }

@@ -11,7 +11,7 @@ from aiogram.utils.formatting import Bold, Text
 from bot.ai import tokens
 from bot.ai.meter import Action
 from bot.config import Settings
-from bot.errors import ModelError, ModelUnavailable, NotFound
+from bot.errors import ModelError, NotFound
 from bot.services import board as rules
 from bot.services import shorter
 from bot.services import vision as vision_rules
@@ -208,8 +208,7 @@ async def look_for_ideas(job: Job, doors: Doors) -> None:
         try:
             found = [*await _ask(job, doors, material, step="ideas_again", faults=wrong), *found]
         except ModelError as error:
-            may_pass = isinstance(error, ModelUnavailable) and not job.last_try
-            if may_pass or not rules.fitting(found, material.known):
+            if job.waits_for(error) or not rules.fitting(found, material.known):
                 raise
     good = rules.fitting(found, material.known)
     async with job.finish() as db:

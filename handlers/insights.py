@@ -11,7 +11,7 @@ from aiogram.utils.formatting import Bold, Italic, Text
 
 from bot.ai.meter import Action
 from bot.config import Settings
-from bot.errors import ModelError, ModelUnavailable, NotFound
+from bot.errors import ModelError, NotFound
 from bot.services import insights as rules
 from bot.services import shorter
 from bot.services.doors import Doors
@@ -234,8 +234,7 @@ async def read(job: Job, doors: Doors) -> None:
         try:
             second = await _call(job, doors, "read again", [*request, given, wrong], areas)
         except ModelError as error:
-            may_pass = isinstance(error, ModelUnavailable) and not job.last_try
-            if may_pass or not kept:
+            if job.waits_for(error) or not kept:
                 raise
         else:
             kept = rules.joined(kept, rules.check(second.insights, areas)[0])

@@ -15,7 +15,7 @@ from bot.engine.process import Process
 from bot.errors import ModelUnavailable, ProviderClosed, VivaError
 from bot.services.doors import Doors
 from bot.services.upkeep import ServiceJob
-from bot.services.work import GIVE_UP_AFTER, Frames, Job, Work
+from bot.services.work import GIVE_UP_AFTER, MOST_WAITED, Frames, Job, Work, passes
 from storage import meter
 from storage import work as store
 from storage.database import Database, DatabaseUnavailable, Fenced, TooSlow, Transaction
@@ -34,9 +34,6 @@ MOST_JOBS = 200
 """Jobs at once in one process: they mostly wait for a model, and never take the room of handlers."""
 
 CLAIMS_AT_ONCE = 20
-
-MOST_WAITED = 180.0
-"""Seconds that a provider may ask for before another try; whom it asks for more is told so at once."""
 
 PUT_OFF_SECONDS = 10.0
 """How soon work is looked at again that a process of another version may know."""
@@ -277,12 +274,7 @@ class Lanes:
             if not _counts(error):
                 raise
             # What VIVA can explain is final, unless it is the passing kind; anything else gets another try.
-            passing = (
-                isinstance(error, ModelUnavailable)
-                and not isinstance(error, ProviderClosed)
-                and (error.retry_after or 0) <= MOST_WAITED
-            )
-            final = isinstance(error, VivaError) and not passing
+            final = isinstance(error, VivaError) and not passes(error)
             if not final and not job.last_try:
                 await self._failed(job, claim, error)
                 return

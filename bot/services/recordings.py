@@ -13,7 +13,7 @@ import av
 
 from bot.ai.meter import Ticket
 from bot.ai.sound import Transcript
-from bot.errors import ModelError, ModelUnavailable, NotUnderstood, OutOfTokens
+from bot.errors import ModelError, NotUnderstood, OutOfTokens
 from bot.media import key_for
 from bot.services.doors import Doors
 from bot.services.work import Job
@@ -118,7 +118,7 @@ async def hear(job: Job, doors: Doors, recording: Recording, *, seconds: float) 
             heard.append(await job.call(f"transcript {number + 1}", Transcript, part))
             words.append(heard[-1].text)
         except ModelError as error:
-            if not heard or (isinstance(error, ModelUnavailable) and not job.last_try):
+            if not heard or job.waits_for(error):
                 raise
             words.append(GAP)
     return Transcript(text=" ".join(filter(None, words)), model=heard[0].model, seconds=seconds)

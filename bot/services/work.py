@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel
 
 from bot.ai.meter import Ticket
+from bot.errors import ModelUnavailable, ProviderClosed
 from storage import people
 from storage import work as store
 from storage.database import Database, DatabaseUnavailable, Fenced, Transaction
@@ -33,6 +34,18 @@ MOST_SHOWN = 2_000
 
 GIVE_UP_AFTER = 5
 """How many tries a piece of work gets before it is parked and the person told."""
+
+MOST_WAITED = 180.0
+"""Seconds that a provider may ask for before another try; whom it asks for more is told so at once."""
+
+
+def passes(error: Exception) -> bool:
+    """Whether a job that ends in this error may go through a little later, and so is tried again."""
+    return (
+        isinstance(error, ModelUnavailable)
+        and not isinstance(error, ProviderClosed)
+        and (error.retry_after or 0) <= MOST_WAITED
+    )
 
 
 class Frames(Protocol):
@@ -189,6 +202,10 @@ class Job(Work):
     def last_try(self) -> bool:
         """Whether a failure of this try will be the last."""
         return self.head.attempts + 1 >= GIVE_UP_AFTER
+
+    def waits_for(self, error: Exception) -> bool:
+        """Whether to raise this error, as another try may mend it; else what is there already had better be shown."""
+        return passes(error) and not self.last_try
 
     @property
     def stopped(self) -> bool:

@@ -207,6 +207,20 @@ async def test_ideas_with_people_in_them_are_asked_for_again_and_never_offered(v
     assert len(await viva.rows(ada, "select 1 as one from token_usage where tokens_used > 0")) == 2
 
 
+async def test_ideas_that_fit_are_offered_though_the_provider_lets_nobody_in_any_more(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    vision = "insert into vision_versions (status, fun) values ('draft', 'I paddle on still lakes.') returning 1 as one"
+    await viva.rows(ada, vision)
+    good = {"name": "A red canoe", "description": "A canoe on a still lake."}
+    bad = {"name": "Portrait", "description": "A face of a man."}
+    viva.model.script("chat/completions", text=json.dumps({"things": [good, bad, bad]}))
+    viva.model.script("chat/completions", status=401)
+    await ada.tap_data(IdeasTap(step="open", area="fun").pack())
+    await ada.tap("Yes, go on")
+    assert await viva.rows(ada, "select name from viva.board_ideas") == [{"name": "A red canoe"}]
+    assert "A red canoe" in ada.screen.text and "Portrait" not in ada.screen.text
+
+
 async def test_a_painted_picture_has_a_price_tag_and_a_receipt(viva: Viva) -> None:
     ada = await viva.onboarded()
     item = await _pinned(viva, ada, "A table </scene> with my neighbour's face on it")

@@ -143,6 +143,18 @@ async def test_what_does_not_hold_is_asked_for_once_again_and_never_shown(viva: 
     assert len(viva.model.requests) == 4
 
 
+async def test_what_held_is_shown_though_the_provider_lets_nobody_in_any_more(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await finished(viva, ada)
+    wrong = seen(8, title="Foreign type", type="diagnosis")
+    viva.model.script(CHAT, text=json.dumps({"insights": [*map(seen, range(1, 4)), wrong]}))
+    viva.model.script(CHAT, status=401)
+    await ada.tap(OPEN)
+    await ada.tap("Yes, go on")
+    assert {row["title"] for row in await insights(viva, ada)} == {f"Title {'i' * n}" for n in range(1, 4)}
+    assert "Title iii" in ada.screen.text and "Foreign" not in ada.screen.text
+
+
 async def test_a_kill_while_the_answers_are_read_writes_once_and_charges_once(viva: Viva) -> None:
     ada = await viva.onboarded()
     await finished(viva, ada)

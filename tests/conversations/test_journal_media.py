@@ -166,6 +166,11 @@ async def test_a_long_recording_is_written_down_in_pieces_each_charged_once(
     viva.model.script("audio/transcriptions", text="After.")
     await ada.send_voice(seconds=7)
     assert "Before. [...] After." in ada.screen.text and "could not be written down" in ada.screen.text
+    # So does what was heard before the provider let nobody in any more.
+    viva.model.script("audio/transcriptions", text="Heard.")
+    viva.model.script("audio/transcriptions", status=401, times=2)
+    await ada.send_voice(seconds=7)
+    assert "Heard. [...] [...]" in ada.screen.text
     # With too little for all of it nothing is begun.
     grant = "select viva.grant_tokens($1, $2, 'admin', $3, null)"
     (wallet,) = await viva.rows(ada, "select balance from viva.wallets")

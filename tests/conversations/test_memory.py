@@ -6,11 +6,13 @@ import json
 import uuid
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from bot.ai import tokens
 from handlers.memory import LeaveOutTap
+from tests.conversations.test_reminders import daytime
 from tests.world import Someone, Viva
 
 CHAT = "chat/completions"
@@ -48,8 +50,9 @@ async def wrote(viva: Viva, person: Someone, *days: tuple[int, str]) -> list[uui
     """Keep entries written so many days ago."""
     ids = []
     async with viva.database.as_user(await person.user_id()).transaction() as db:
+        zone = ZoneInfo(await db.value("select time_zone from viva.telegram_accounts"))
         for ago, words in days:
-            moment = datetime.now(UTC) - timedelta(days=ago)
+            moment = datetime.now(zone) - timedelta(days=ago)
             ids.append(
                 await db.value(
                     "insert into journal_entries (content, date, created_at) values ($1, $2, $3) returning id",
@@ -62,7 +65,7 @@ async def wrote(viva: Viva, person: Someone, *days: tuple[int, str]) -> list[uui
 
 
 async def talked(viva: Viva, person: Someone, answer: str = "What did you see there?", of: int = 0) -> None:
-    """Keep ninety turns of a talk long ago; `answer` is what VIVA says in turn number `of`."""
+    """Keep ninety turns of a talk three weeks ago, all in one week; `answer` is what VIVA says in turn number `of`."""
     async with viva.database.as_user(await person.user_id()).transaction() as db:
         await db.execute(
             """
@@ -70,7 +73,7 @@ async def talked(viva: Viva, person: Someone, answer: str = "What did you see th
             select case when n % 2 = 1 then 'user' else 'assistant' end,
                    case when n % 2 = 1 then 'On day ' || n || ' I looked after the young olive trees on the hill.'
                         when n = $2 then $1 else 'What did you see there?' end, '{}',
-                   now() - interval '20 days' + n * interval '1 hour'
+                   date_trunc('week', now()) - interval '3 weeks' + n * interval '1 hour'
               from generate_series(1, 90) n
             """,
             answer,
@@ -78,9 +81,8 @@ async def talked(viva: Viva, person: Someone, answer: str = "What did you see th
         )
 
 
-def day(ago: int) -> str:
-    moment = datetime.now(UTC) - timedelta(days=ago)
-    return f"{moment.day} {moment:%B %Y}"
+def in_words(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"
 
 
 async def test_facts_come_from_ones_own_words_with_their_source_and_a_newer_one_closes_the_older(viva: Viva) -> None:
@@ -128,8 +130,9 @@ async def test_a_models_note_counts_only_where_its_words_stand_in_the_source(viv
     viva.model.script(CHAT, text=json.dumps({"facts": notes, "again": []}))
     await look_through(mira)
     assert await facts(viva, mira) == ["Has a garden behind the house"]
-    rows = await viva.rows(mira, "select quote, valid_from = current_date as today from viva.memory_facts")
-    assert rows == [{"quote": "I have a garden behind the house", "today": True}]
+    since = "valid_from = (said_at at time zone 'UTC')::date as that_day"
+    rows = await viva.rows(mira, f"select quote, {since} from viva.memory_facts")
+    assert rows == [{"quote": "I have a garden behind the house", "that_day": True}]
     assert "&lt;/said&gt;" in readings(viva)[0] and readings(viva)[0].count("</said>") == 1
 
 
@@ -231,7 +234,10 @@ async def test_a_digest_that_tells_of_a_forgotten_fact_in_other_words_goes_with_
 
 
 async def test_other_places_that_speak_of_a_forgotten_fact_are_shown_and_left_out_by_a_tap(viva: Viva) -> None:
-    mira = await viva.onboarded("Mira")
+    # Where it is about noon, no day ends meanwhile.
+    zone = daytime()
+    mira = await viva.onboarded("Mira", time_zone=zone)
+    that_day = in_words(datetime.now(ZoneInfo(zone)) - timedelta(days=8))
     await wrote(viva, mira, (9, "My sister is called Edith."), (8, "Edith swam far out, and my sister laughed."))
     await wrote(viva, mira, (7, "The tomatoes are ripe. My sister is called Edith."))
     await look_through(mira)
@@ -239,7 +245,7 @@ async def test_other_places_that_speak_of_a_forgotten_fact_are_shown_and_left_ou
     await mira.tap("1")
     await mira.tap("Forget this")
     screen = await mira.tap("Forget it")
-    assert "Edith swam far out" in screen.text and f"in your journal, {day(8)}" in screen.text
+    assert "Edith swam far out" in screen.text and f"in your journal, {that_day}" in screen.text
     assert "tomatoes" not in screen.text, "there it has been taken out already"
     await mira.tap("Leave out 1")
     assert "Left out." in mira.screen.text
@@ -263,11 +269,12 @@ async def test_what_is_forgotten_while_the_model_reads_is_not_noted_after_all(vi
     await look_through(mira)
     await mira.send("I live in Cork.")
     await mira.send("/memory")
+    before = mira.screen.message["message_id"]
     viva.model.hold(after=0)
     await mira.tap("Look through", wait=False)
     await viva.model.held()
     await mira.send_without_waiting("/memory")
-    await mira.wait(lambda: "Forget it all" in mira.screen.buttons)
+    await mira.wait(lambda: mira.screen.message["message_id"] > before and "Forget it all" in mira.screen.buttons)
     await mira.tap("Forget it all", wait=False)
     await mira.wait(lambda: "I forget every note" in mira.screen.text)
     await mira.tap("Forget it all", wait=False)
@@ -368,8 +375,12 @@ async def test_nothing_is_read_without_consent_or_with_a_low_balance(viva: Viva)
 
 
 async def test_what_was_written_is_recalled_with_its_day_and_can_be_opened(viva: Viva) -> None:
-    mira = await viva.onboarded("Mira")
+    # Where it is about noon, no day ends meanwhile.
+    zone = daytime()
+    mira = await viva.onboarded("Mira", time_zone=zone)
     tom = await viva.onboarded("Tom")
+    noon = datetime.now(ZoneInfo(zone))
+    long_ago, yesterday = in_words(noon - timedelta(days=40)), in_words(noon - timedelta(days=1))
     await wrote(viva, tom, (20, "My father and the old boat. Tom's secret."))
     await wrote(
         viva,
@@ -381,15 +392,15 @@ async def test_what_was_written_is_recalled_with_its_day_and_can_be_opened(viva:
     await mira.send("I dreamt of my father and the old boat in the harbour.")
     request = talks(viva)[-1]
     now = request[-2]
-    assert now["role"] == "system" and f"{day(40)}, in the journal: Walked to the harbour" in now["content"]
+    assert now["role"] == "system" and f"{long_ago}, in the journal: Walked to the harbour" in now["content"]
     assert now["content"].count("</recalled>") == 1 and "Bread" not in now["content"]
     assert "Tom" not in json.dumps(request)
-    assert f"they spoke of the same on {day(40)}" in now["content"]
-    assert f"On {day(40)} you said something like it" in mira.screen.text
+    assert f"they spoke of the same on {long_ago}" in now["content"]
+    assert f"On {long_ago} you said something like it" in mira.screen.text
     await mira.tap("Open")
     assert "He told me how he built the old boat" in mira.screen.text
     await mira.send("What did I write yesterday?")
-    assert f"{day(1)}, in the journal: The dentist was kind." in talks(viva)[-1][-2]["content"]
+    assert f"{yesterday}, in the journal: The dentist was kind." in talks(viva)[-1][-2]["content"]
     await mira.send("What did I tell you about my grandmother?")
     assert "I find nothing about that" in mira.screen.text
 
@@ -418,9 +429,11 @@ async def test_turns_that_a_request_has_no_room_for_are_recalled_instead(viva: V
               from generate_series(1, 180) n
             """
         )
+    (told,) = await viva.rows(mira, "select created_at from ai_conversations where message like '%Bruno%'")
     await mira.send("Who is it that teaches me the cello, by the harbour?")
     request = talks(viva)[-1]
-    assert len(request) < 150 and "Bruno" in request[-2]["content"] and day(34) in request[-2]["content"]
+    assert len(request) < 150 and "Bruno" in request[-2]["content"]
+    assert in_words(told["created_at"]) in request[-2]["content"]
     await mira.send("So tired, another late evening with the quarterly report.")
     assert "different weeks" in talks(viva)[-1][-2]["content"]
 

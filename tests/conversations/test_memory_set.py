@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import tomllib
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from tests.conversations.test_reminders import daytime
 from tests.world import Someone, Viva
 
 CASES = tomllib.loads((Path(__file__).parents[1] / "memory" / "set.toml").read_text(encoding="utf-8"))["case"]
@@ -17,15 +19,16 @@ CASES = tomllib.loads((Path(__file__).parents[1] / "memory" / "set.toml").read_t
 async def live(viva: Viva, person: Someone, case: dict[str, Any]) -> None:
     """Let the person have said and written what the case says, each in a session of its own."""
     async with viva.database.as_user(await person.user_id()).transaction() as db:
+        now = datetime.now(ZoneInfo(await db.value("select time_zone from viva.telegram_accounts")))
         for said in case.get("said", ()):
             await db.execute(
                 "insert into ai_conversations (role, message, context, created_at) values ('user', $1, $2::jsonb, $3)",
                 said["words"],
                 {"conversation_id": str(uuid.uuid4())},
-                datetime.now(UTC) - timedelta(days=said["ago"]),
+                now - timedelta(days=said["ago"]),
             )
         for wrote in case.get("wrote", ()):
-            moment = datetime.now(UTC) - timedelta(days=wrote["ago"])
+            moment = now - timedelta(days=wrote["ago"])
             await db.execute(
                 "insert into journal_entries (content, date, created_at) values ($1, $2, $3)",
                 wrote["words"],
@@ -37,7 +40,8 @@ async def live(viva: Viva, person: Someone, case: dict[str, Any]) -> None:
 async def test_what_was_said_in_other_sessions_is_before_the_model_and_nothing_else(viva: Viva) -> None:
     wrong: list[tuple[str, str, str]] = []
     for case in CASES:
-        person = await viva.onboarded("Mira")
+        # Where it is about noon, yesterday stays yesterday.
+        person = await viva.onboarded("Mira", time_zone=daytime())
         await live(viva, person, case)
         await person.send("/memory")
         await person.tap("Look through")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -16,12 +17,21 @@ import pytest
 
 from bot.playground.house import TOKEN
 from tests.conftest import DatabaseUrls
-from tests.world import PATIENCE, Someone, Viva
+from tests.world import PATIENCE, Someone, Viva, comes_true
 
 HOME = Path(__file__).parents[2]
 CALLERS = 64
 LEFT = 25_000
 """Tokens for the crowd: enough for some of the calls, and for far from all."""
+
+WORKS = """
+    select p.pid from viva.holds h
+      join viva.work w on w.id = h.work_id
+      join viva.lanes l on l.lane = w.lane
+      join viva.processes p on p.id = l.claimed_by
+     where h.state = 'open'
+"""
+"""The process that has a call under way."""
 
 GREEDY = {"prompt_tokens": 90_000, "completion_tokens": 9_000, "total_tokens": 99_000}
 """What a provider that claims far too much says: each call then costs all that was held for it."""
@@ -42,11 +52,8 @@ async def _leave(viva: Viva, person: Someone, tokens: int) -> None:
         await db.execute("select viva.grant_tokens($1, $2, 'admin', 'left', null)", user_id, tokens - free)
 
 
-async def _crowd(viva: Viva, person: Someone, *, apart: timedelta = timedelta()) -> None:
-    """Let the person write 64 messages, each answered in a lane of its own, all at once; the model is held.
-
-    With `apart` between the first ten, so that every process sees some of them first.
-    """
+async def _crowd(viva: Viva, person: Someone) -> None:
+    """Let the person write 64 messages, of which the first is being answered; the model is held."""
     viva.model.script("chat/completions", text="Yes.", usage=GREEDY, times=4 * CALLERS)
     viva.model.hold(after=0)
     for number in range(CALLERS):
@@ -57,6 +64,10 @@ async def _crowd(viva: Viva, person: Someone, *, apart: timedelta = timedelta())
             break
         await asyncio.sleep(0.05)
     assert len(waiting) == CALLERS
+
+
+async def _apart(viva: Viva, *, apart: timedelta = timedelta()) -> None:
+    """Give each answer of the crowd a lane of its own, all due at once; or the first ten with `apart` between them."""
     # One chat is one lane of talk, in order. Here each answer has one of its own, as drafts, pictures and memories do.
     await viva.service_rows(
         """
@@ -92,7 +103,10 @@ async def test_sixty_four_callers_at_once_on_one_balance_overspend_by_nothing(vi
     ada = await viva.onboarded()
     await _leave(viva, ada, LEFT)
     await _crowd(viva, ada)
+    await _apart(viva)
     at_once = await _settled(viva)
+    # A call is on its way to the model once it holds its tokens.
+    await ada.wait(lambda: len(viva.model.requests) >= at_once)
     assert 2 <= at_once < CALLERS and len(viva.model.requests) == at_once
     purse = (await viva.rows(ada, "select balance, held from viva.wallets"))[0]
     assert purse["balance"] == LEFT and LEFT * 0.9 < purse["held"] <= LEFT
@@ -184,7 +198,16 @@ async def test_two_processes_overspend_by_nothing_and_one_of_them_may_be_killed(
     await _leave(viva, ada, LEFT)
     async with _processes(viva, tmp_path) as processes:
         first, second = await processes.start(), await processes.start()
-        await _crowd(viva, ada, apart=timedelta(milliseconds=400))
+        await _crowd(viva, ada)
+        # Which of them is the faster one is luck: who has the first call stands still until the other has one as well.
+        busy = await comes_true(lambda: viva.service_rows(WORKS), "a first call")
+        os.kill(busy[0]["pid"], signal.SIGSTOP)
+        try:
+            await _apart(viva, apart=timedelta(milliseconds=400))
+            both = "select 1 from viva.holds where state = 'open' offset 1"
+            await comes_true(lambda: viva.service_rows(both), "a call of the other process")
+        finally:
+            os.kill(busy[0]["pid"], signal.SIGCONT)
         assert await _settled(viva) >= 2
         workers = await viva.service_rows("select distinct claimed_by from viva.lanes where claimed_by is not null")
         assert len(workers) == 2, "both work"

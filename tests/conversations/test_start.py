@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from aiogram.exceptions import TelegramBadRequest
 
-from tests.world import Viva
+from tests.world import PATIENCE, Viva
 
 
 async def test_a_new_person_learns_who_viva_is_and_is_not_before_anything_else(viva: Viva) -> None:
@@ -116,7 +116,7 @@ async def test_an_old_or_forged_button_leads_home(viva: Viva) -> None:
 async def test_every_tap_is_answered_so_that_no_button_spins(viva: Viva) -> None:
     ada = await viva.onboarded()
     query = await viva.telegram.tap_data(ada.account, ada.screen.message["message_id"], "home")
-    await viva.telegram.wait_for_answer(ada.account, query)
+    await viva.telegram.wait_for_answer(ada.account, query, timeout=PATIENCE)
 
 
 async def test_in_a_group_viva_says_that_it_talks_in_private_and_makes_no_account(viva: Viva) -> None:

@@ -31,13 +31,20 @@ async def test_the_first_entry_asks_once_where_one_is_and_comes_back_to_the_jour
 async def test_an_entry_stands_under_the_person_s_own_day_also_when_the_zone_comes_later(viva: Viva) -> None:
     ada = await viva.onboarded(time_zone=None)
     await ada.send("/journal Before you knew.")
-    # Of these two, one always has another day than UTC.
-    far = "Pacific/Kiritimati" if datetime.now(UTC).hour >= 12 else "Pacific/Pago_Pago"
+    # Of these two, one always has another day than UTC: Kiritimati from ten o'clock on, Pago Pago until eleven.
+    now = datetime.now(UTC)
+    far = "Pacific/Kiritimati" if (now.hour, now.minute) >= (10, 30) else "Pacific/Pago_Pago"
     await ada.tap_data(ZoneTap(name=far, back="journal").pack())
     await ada.send("/journal And after.")
     rows = await viva.rows(
-        ada, "select date, (now() at time zone $1)::date as there, current_date as here from journal_entries", far
+        ada,
+        """
+        select date, (created_at at time zone $1)::date as there, (created_at at time zone 'UTC')::date as here
+          from journal_entries
+        """,
+        far,
     )
+    assert len(rows) == 2
     assert [row["date"] for row in rows] == [row["there"] for row in rows]
     assert all(row["date"] != row["here"] for row in rows)
 

@@ -6,6 +6,7 @@ import pytest
 
 from handlers.journal import JournalTap
 from storage import grants
+from tests.conversations.test_reminders import daytime
 from tests.world import Someone, Viva
 
 
@@ -102,7 +103,7 @@ async def test_nobody_sees_the_calls_of_another(viva: Viva) -> None:
 
 
 async def test_the_last_thirty_days_come_as_a_picture_that_says_in_words_what_it_shows(viva: Viva) -> None:
-    ada = await viva.onboarded()
+    ada = await viva.onboarded(time_zone=daytime())  # where no day ends meanwhile
     await _used(
         viva,
         ada,

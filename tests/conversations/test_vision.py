@@ -117,8 +117,17 @@ async def test_the_overview_shows_fourteen_sections_and_offers_the_twelve_that_a
 
 async def test_a_section_is_drafted_from_typed_words_and_kept(viva: Viva) -> None:
     ada = await viva.onboarded()
-    viva.model.pace = 0.12
-    screen = await _drafted(ada)
+    await _ask(ada, "🏡 Home")
+    viva.model.hold(after=4)
+    await ada.send_without_waiting(IMAGINED)
+    await ada.wait(lambda: ada.drafts)
+    shown = len(ada.drafts)
+    viva.model.release()
+    viva.model.hold(after=10)
+    await ada.wait(lambda: len(ada.drafts) > shown)
+    viva.model.release()
+    await viva.quiet()
+    screen = ada.screen
     frames = [frame["text"] for frame in ada.drafts]
     assert len(frames) >= 2 and all(later.startswith(earlier) for earlier, later in pairwise(frames))
     assert PRESENT in screen.text
@@ -583,9 +592,12 @@ async def test_a_proposal_waits_until_the_person_comes_back(viva: Viva) -> None:
 
 async def test_the_draft_being_written_makes_way_for_the_proposal(viva: Viva) -> None:
     ada = await viva.onboarded()
-    viva.model.pace = 0.02
-    await _drafted(ada)
-    assert ada.drafts, "the writing was not shown"
+    await _ask(ada, "🏡 Home")
+    viva.model.hold(after=3)
+    await ada.send_without_waiting(IMAGINED)
+    await ada.wait(lambda: ada.drafts)
+    viva.model.release()
+    await viva.quiet()
     assert viva.telegram.chats.draft(ada.id) is None
     assert PRESENT in ada.screen.text
     assert not any("writing" in text.lower() and PRESENT not in text for text in ada.messages[-1:])

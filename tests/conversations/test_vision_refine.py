@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from bot.playground import model
-from tests.world import Screen, Someone, Viva
+from tests.world import PATIENCE, Screen, Someone, Viva
 
 HOME = "I live near the sea in Lisbon. I paint every Sunday. The boat is blue."
 
@@ -123,7 +123,7 @@ async def test_a_refinement_that_fails_keeps_the_words_and_a_crash_pays_once(viv
     viva.model.script(model.CHAT, status=400)
     await ada.send("Add a red door.")
     assert "would not answer this" in ada.screen.text
-    viva.model.script(model.CHAT, delay=1.0)
+    viva.model.script(model.CHAT, delay=PATIENCE)
     before = len(_requests(viva))
     await ada.tap("Try again", wait=False)
     await ada.wait(lambda: len(_requests(viva)) > before)

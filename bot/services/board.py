@@ -35,8 +35,9 @@ def parted(words: str) -> tuple[str, str | None]:
     name = " ".join(first.split())
     if len(name) > NAME_LIMIT:
         sentence = re.match(rf"(.{{3,{NAME_LIMIT - 1}}}?[.!?…:;,])\s", name)
-        short = sentence[1].rstrip(" .,:;") if sentence else name[: NAME_LIMIT - 1].rstrip() + "…"
-        return short, text
+        # A first sentence of nothing but dots names nothing.
+        short = sentence[1].rstrip(" .,:;") if sentence else ""
+        return short or name[: NAME_LIMIT - 1].rstrip() + "…", text
     return name, rest.strip() or None
 
 

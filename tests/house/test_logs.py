@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import io
 import json
 import logging
@@ -33,6 +34,10 @@ WORDS = "marmalade"
 @pytest.fixture
 async def written(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[io.StringIO]:
     """Everything that a process would write to standard error at LOG_LEVEL=DEBUG."""
+    # What an earlier test has left, a connection that it broke, say, is warned of when it is collected: not in here.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
     root = logging.getLogger()
     before = {name: logger.level for name, logger in logging.Logger.manager.loggerDict.items() if _is_logger(logger)}
     kept, level = root.handlers[:], root.level

@@ -17,6 +17,7 @@ from PIL import Image
 
 from bot.playground.chats import KEPT_EVENTS
 from bot.playground.telegram import TelegramServer
+from tests.world import PATIENCE
 
 TOKEN = "123456789:AAE-playground-playground-playgrou"
 
@@ -62,7 +63,7 @@ class Page:
         headers = {} if resume is None else {"Last-Event-ID": str(resume)}
         found: list[tuple[int, Any]] = []
         params = {"after": str(after), "key": self.server.page_key}
-        async with asyncio.timeout(20), self.session.get(address, params=params, headers=headers) as answer:
+        async with asyncio.timeout(PATIENCE), self.session.get(address, params=params, headers=headers) as answer:
             assert answer.content_type == "text/event-stream"
             number = 0
             while len(found) < count:
@@ -236,6 +237,9 @@ async def test_stream_starts_anew_when_too_much_was_missed(page: Page) -> None:
     await page.say("one")
     (first,) = await page.events(1)
     await page.say("two")
+    # An action is shown for five seconds: the clock stands until it has been seen.
+    moment = page.server.chats.now()
+    page.server.chats.now = lambda: moment
     for _ in range(KEPT_EVENTS):
         page.server.chats.show_action(page.person, "typing")
     types = [event["type"] for _, event in await page.events(4, after=first[0])]

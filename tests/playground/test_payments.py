@@ -16,7 +16,7 @@ from aiogram.exceptions import TelegramAPIError
 from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup, LabeledPrice, PreCheckoutQuery
 
 from bot.playground.chats import Person, Refused
-from bot.playground.telegram import TelegramServer
+from bot.playground.telegram import LONGEST_POLL, TelegramServer
 
 TOKEN = "123456789:AAE-playground-playground-playgrou"
 STARS = 250
@@ -47,7 +47,7 @@ class Shop:
     async def checkout(self) -> PreCheckoutQuery:
         """The next pre-checkout query."""
         while True:
-            updates = await self.bot.get_updates(timeout=5)
+            updates = await self.bot.get_updates(timeout=LONGEST_POLL)
             await self.bot.get_updates(offset=updates[-1].update_id + 1)
             for update in updates:
                 if update.pre_checkout_query is not None:

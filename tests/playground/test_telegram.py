@@ -40,6 +40,7 @@ from aiogram.types import (
     ReactionTypeEmoji,
     ReplyParameters,
     Update,
+    WebhookInfo,
 )
 from aiohttp import web
 from PIL import Image
@@ -47,7 +48,7 @@ from PIL import Image
 from bot.playground import methods
 from bot.playground.chats import Person
 from bot.playground.telegram import TelegramServer
-from tests.world import wait_until
+from tests.world import PATIENCE, comes_true, wait_until
 
 TOKEN = "123456789:AAE-playground-playground-playgrou"
 MEGABYTE = 1024 * 1024
@@ -648,7 +649,8 @@ async def test_everything_a_person_can_send_is_understood_by_the_bot(line: Line)
 
 
 async def test_waiting_for_a_message_ends_when_it_comes_or_in_time(line: Line) -> None:
-    waiting = asyncio.create_task(line.server.wait_for(line.person, lambda message: message["text"] == "b"))
+    said_b = line.server.wait_for(line.person, lambda message: message["text"] == "b", timeout=PATIENCE)
+    waiting = asyncio.create_task(said_b)
     await line.say("a")
     await line.say("b")
     assert (await waiting)["text"] == "b"
@@ -724,11 +726,12 @@ async def test_webhook_gets_the_updates_with_its_secret_and_again_after_a_failur
         await line.bot.set_webhook(address, secret_token="a-secret", allowed_updates=["message"])
         with pytest.raises(TelegramConflictError, match="can't use getUpdates method while webhook is active"):
             await line.bot.get_updates()
-        for _ in range(500):
+
+        async def delivered() -> WebhookInfo | None:
             info = await line.bot.get_webhook_info()
-            if info.pending_update_count == 0:
-                break
-            await asyncio.sleep(0.02)
+            return None if info.pending_update_count else info
+
+        info = await comes_true(delivered, "updates are still pending")
         assert (info.url, info.pending_update_count, info.allowed_updates) == (address, 0, ["message"])
         assert [secret for secret, _ in got] == ["a-secret"] * 3
         assert [update["message"]["text"] for _, update in got] == ["/start", "/start", "second"]

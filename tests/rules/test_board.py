@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -20,6 +20,7 @@ from prompts.board import Thing
 
 
 @given(st.text(min_size=1, max_size=3000).filter(str.strip))
+@example("..... " + "a small boat, red as a berry, " * 4)
 def test_no_word_of_an_item_is_lost(words: str) -> None:
     name, description = rules.parted(words)
     assert 0 < len(name) <= rules.NAME_LIMIT

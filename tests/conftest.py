@@ -21,6 +21,8 @@ MIGRATED = "migrated"
 settings.register_profile(
     "viva", settings.default, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
+# For looking further than every run does: `python3 run.py test tests/rules --hypothesis-profile=explore`.
+settings.register_profile("explore", settings.get_profile("viva"), derandomize=False, max_examples=4_000)
 settings.load_profile("viva")
 _numbers = itertools.count(1)
 

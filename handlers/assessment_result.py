@@ -70,7 +70,7 @@ class InsightsTap(CallbackData, prefix="insights"):
 
 
 class StepsTap(CallbackData, prefix="steps"):
-    """Show the small steps of a category; `ask` says what finding new ones takes, `find` begins to."""
+    """Show the small steps of a category; `ask` says what finding new ones takes."""
 
     category: str
     step: str = "open"

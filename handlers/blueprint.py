@@ -43,6 +43,13 @@ class StepTap(CallbackData, prefix="step"):
     id: uuid.UUID
 
 
+class FindTap(CallbackData, prefix="find_steps"):
+    """Find steps for a category; `begun` says how often that was begun before, so that a price tag is paid once."""
+
+    category: str
+    begun: int
+
+
 class RemindTap(CallbackData, prefix="remind"):
     """The reminder of a step: set, day, hour, once, on, off; `value` is the day, the hour, or whether once."""
 
@@ -121,17 +128,39 @@ async def _material(db: Transaction, result: assessments.Result, key: str) -> Ma
 async def on_steps(
     tap: CallbackQuery, callback_data: StepsTap, user: Account, db: Transaction, work: Work, settings: Settings
 ) -> None:
-    """Show the steps of a category, or say what they take; after the yes to that, begin to look for them."""
+    """Show the steps of a category, or say what they take."""
+    await _answer(tap, callback_data.category, user, db, work, settings, show_them=callback_data.step == "open")
+
+
+@router.callback_query(FindTap.filter())
+async def on_find(
+    tap: CallbackQuery, callback_data: FindTap, user: Account, db: Transaction, work: Work, settings: Settings
+) -> None:
+    """Begin to look for steps; where that was done since the price tag, show what came of it."""
+    await _answer(tap, callback_data.category, user, db, work, settings, show_them=True, yes_to=callback_data.begun)
+
+
+async def _answer(
+    tap: CallbackQuery,
+    key: str,
+    user: Account,
+    db: Transaction,
+    work: Work,
+    settings: Settings,
+    *,
+    show_them: bool,
+    yes_to: int | None = None,
+) -> None:
     await assessment.wait_no_more(user, db)
-    key, step = callback_data.category, callback_data.step
     if key not in {area.key for area in CATEGORIES}:
         await assessment.stale(tap, user, db, work)
         return
     if await store.is_being_written(db, key):
         show(work, Screen(text=WORDS("still_writing"), rows=[_ways(key)]), tap=tap)
         return
+    find = yes_to is not None and yes_to == await store.begun(db, key)
     steps = await store.steps(db, key)
-    if steps and step == "open":
+    if steps and show_them and not find:
         show(work, _steps_screen(key, steps), tap=tap)
         return
     result = await assessments.result(db)
@@ -143,7 +172,7 @@ async def on_steps(
     elif user.consented_at is None:
         consent = start.consent_screen(settings)
         show(work, Screen(text=consent.text, rows=[*consent.rows, _ways(key)]), tap=tap)
-    elif step == "find":
+    elif find:
         await _begin(tap, key, db, work)
     else:
         await _ask(tap, await _material(db, result, key), key, user, db, work, settings)
@@ -161,7 +190,7 @@ async def _ask(
         why=WORDS("price_again" if material.earlier else "price"),
         low=low,
         high=high,
-        go_on=StepsTap(category=key, step="find"),
+        go_on=FindTap(category=key, begun=await store.begun(db, key)),
         back=_ways(key),
     )
     show(work, Screen(text=Text(assessment_result.heading(key), "\n", tag.text), rows=tag.rows), tap=tap)

@@ -58,10 +58,13 @@ async def on_photo(message: Message, waiting: dict[str, Any], user: Account, db:
     name, description = rules.parted(words) if words else (WORDS("unnamed"), None)
     item = await board.add(db, name=name, description=description)
     unnamed = [*_noted(waiting), *([] if words else [str(item.id)])]
-    album = {} if message.media_group_id is None else {"kind": "board_album", "album": message.media_group_id}
-    await people.wait_for(db, (album | _words_for(unnamed)) or None)
+    await people.wait_for(db, (_more_of(message.media_group_id) | _words_for(unnamed)) or None)
     await care.speak_up(work, db, user, words)
     fetch(work, message, item, new=True, named=bool(words))
+
+
+def _more_of(album: str | None) -> dict[str, Any]:
+    return {} if album is None else {"kind": "board_album", "album": album}
 
 
 def _words_for(unnamed: list[str]) -> dict[str, Any]:
@@ -86,11 +89,11 @@ async def is_asked_about(db: Transaction, item: Item) -> bool:
 
 
 async def ask_no_more(db: Transaction) -> None:
-    """Wait for no words where everything that waited for some is gone."""
+    """Wait for no words where everything that waited for some is gone; what is yet to come of its album is taken in."""
     account = await people.account(db)
     waiting = (account and account.waiting_for) or {}
     if _noted(waiting) and not await _awaited(db, waiting):
-        await people.wait_no_more(db, waiting)
+        await people.wait_no_more(db, waiting, then=_more_of(waiting.get("album")) or None)
 
 
 def question(item: Item, *, again: str | None = None) -> Screen:

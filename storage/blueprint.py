@@ -54,6 +54,15 @@ async def begin(transaction: Transaction, category: str) -> uuid.UUID | None:
     return begun
 
 
+async def begun(transaction: Transaction, category: str) -> int:
+    """How often steps for the category were begun to be written."""
+    return int(
+        await transaction.value(
+            "select count(*) from viva.blueprints where category = $1::assessment_category", category
+        )
+    )
+
+
 async def blueprint(transaction: Transaction, blueprint_id: uuid.UUID) -> Blueprint | None:
     """The blueprint, if it is the person's."""
     return await transaction.one(

@@ -110,10 +110,10 @@ async def wait_for(transaction: Transaction, what: dict[str, Any] | None) -> Non
     await transaction.execute("update viva.telegram_accounts set waiting_for = $1::jsonb", what)
 
 
-async def wait_no_more(transaction: Transaction, what: dict[str, Any]) -> None:
-    """End what VIVA waits for where it is this still: a job must not end what a message has begun meanwhile."""
+async def wait_no_more(transaction: Transaction, what: dict[str, Any], *, then: dict[str, Any] | None = None) -> None:
+    """Wait for `then` in place of this, where it is this still: a job must not end what a message began meanwhile."""
     await transaction.execute(
-        "update viva.telegram_accounts set waiting_for = null where waiting_for = $1::jsonb", what
+        "update viva.telegram_accounts set waiting_for = $2::jsonb where waiting_for = $1::jsonb", what, then
     )
 
 

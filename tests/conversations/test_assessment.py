@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +13,7 @@ from handlers import assessment, assessment_result
 from prompts import assessment as bank
 from prompts.categories import CATEGORIES
 from prompts.profile import FACTS, Fact, fact_questions
-from tests.world import Screen, Someone, Viva
+from tests.world import Screen, Someone, Viva, comes_true
 
 APART = "Does not apply to me"
 FACTS_OF_ADA: dict[Fact, str | None] = {
@@ -90,15 +89,6 @@ async def put_in(viva: Viva, person: Someone, *, leave: int = 0, value: int = 8,
                 option.text,
                 option.green_line,
             )
-
-
-async def until(viva: Viva, sql: str) -> None:
-    """Wait until the service finds such a row."""
-    for _ in range(2000):
-        if await viva.service_rows(sql):
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"it never came to that: {sql}")
 
 
 async def answers(viva: Viva, person: Someone) -> dict[str, int]:
@@ -670,7 +660,8 @@ async def test_a_kill_while_the_picture_is_drawn_neither_loses_nor_doubles_the_r
     await put_in(viva, ada)
     await ada.send("/assessment")
     await viva.telegram.tap_data(ada.account, ada.screen.message["message_id"], ada.screen.data("See my result"))
-    await until(viva, "select from assessment_results where status = 'completed'")
+    completed = "select from assessment_results where status = 'completed'"
+    await comes_true(lambda: viva.service_rows(completed), completed)
     await viva.restart(kill=True)
     await viva.quiet()
     assert len([screen for screen in ada.screens if screen.photo]) == 1
@@ -686,7 +677,8 @@ async def test_without_a_picture_the_result_still_comes_in_words(viva: Viva) -> 
     folder.write_bytes(b"a file where the folder should be")
     await ada.send("/assessment")
     await ada.tap("See my result", wait=False)
-    await until(viva, "select from viva.work where name = 'assessment.picture' and attempts > 0")
+    failed_once = "select from viva.work where name = 'assessment.picture' and attempts > 0"
+    await comes_true(lambda: viva.service_rows(failed_once), failed_once)
     # The tries in between would only take time.
     async with viva.database.as_service().transaction() as db:
         await db.execute(

@@ -65,6 +65,9 @@ async def test_three_steps_come_after_a_price_tag_and_are_done_let_go_and_renewe
     listed = ada.screen
     assert all(row["title"] in listed.text and row["description"] in listed.text for row in rows)
     assert "It took" in listed.text
+    # However late the second of two taps comes, one price tag is paid once.
+    await ada.tap_data(data, message_id=message)
+    assert await stored(viva, ada) == rows and len(viva.model.requests) == 1
     await ada.tap("1")
     assert rows[0]["title"] in ada.screen.text
     assert "Done." in (await ada.tap("Done")).text

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from bot.playground import attachments
 from handlers.board import IdeasTap, ItemTap, PaintTap
 from tests.world import Someone, Viva, picture
 
@@ -160,6 +161,21 @@ async def test_an_album_becomes_items_that_are_asked_about_one_after_another(viv
     await ada.send("A cup of tea")
     named = [item["name"] for item in (await _items(viva, ada))[3:] if item["image_url"]]
     assert named == ["Our garden gate", "A red boat", "A cup of tea"] and len(await _items(viva, ada)) == 6
+    assert await viva.rows(ada, "select id from journal_entries union all select id from ai_conversations") == []
+
+
+async def test_of_an_album_whose_first_photo_cannot_be_had_the_next_is_pinned_however_late_it_comes(viva: Viva) -> None:
+    ada = await viva.onboarded()
+    await ada.send("/board")
+    await ada.tap("Pin something")
+    photos = [await attachments.keep(viva.telegram.chats, "photo", picture()) for _ in range(2)]
+    viva.telegram.fail_next("getFile", 400, "Bad Request: file is too big")
+    for photo in photos:
+        viva.telegram._say(ada.account, {"media_group_id": "album-1"} | photo)
+        await viva.quiet()
+    await ada.send("A cup of tea")
+    (item,) = await _items(viva, ada)
+    assert item["name"] == "A cup of tea" and item["image_url"]
     assert await viva.rows(ada, "select id from journal_entries union all select id from ai_conversations") == []
 
 

@@ -98,6 +98,7 @@ async def test_a_pause_stops_the_answer_and_leaves_the_help_lines_where_they_are
     await mira.send_without_waiting(CONCERN)
     await viva.model.held()
     await mira.wait(lambda: "Pause the coaching" in mira.screen.buttons)
+    await mira.wait(lambda: mira.drafts and mira.drafts[-1]["text"])
     help_lines = mira.screen.text
     await mira.tap("Pause the coaching")
     viva.model.release()

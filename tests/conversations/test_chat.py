@@ -104,8 +104,15 @@ async def test_no_model_is_called_before_the_person_has_said_something(viva: Viv
 async def test_the_answer_grows_before_it_is_sent_whole(viva: Viva) -> None:
     mira = await viva.onboarded("Mira")
     words = "One two three four five six seven eight."
-    viva.model.script(CHAT, text=words, delay=0.3)
-    await mira.send("Count for me")
+    viva.model.script(CHAT, text=words)
+    viva.model.hold(after=3)
+    await mira.send_without_waiting("Count for me")
+    await mira.wait(lambda: mira.drafts and mira.drafts[-1]["text"] == "One two three")
+    viva.model.release()
+    viva.model.hold(after=6)
+    await mira.wait(lambda: mira.drafts[-1]["text"] == "One two three four five six")
+    viva.model.release()
+    await viva.quiet()
     frames = [frame["text"] for frame in mira.drafts]
     assert frames[0] == ""
     assert len(frames) >= 3
@@ -150,7 +157,7 @@ async def test_stop_keeps_and_charges_what_came(viva: Viva) -> None:
     viva.model.hold(after=3)
     await mira.send_without_waiting("Tell me a long story")
     await viva.model.held()
-    await mira.wait(lambda: mira.drafts)
+    await mira.wait(lambda: mira.drafts and mira.drafts[-1]["text"] == "One two three")
     await viva.telegram.stop_draft(mira.account, mira.drafts[-1]["draft_id"])
     await viva.quiet()
     assert mira.screen.text == "One two three\n\nYou stopped me here."

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime, timedelta
 
+import pytest
+
 from bot.services import upkeep
 from bot.services.work import Work
 from handlers.journal import StepTap
 from handlers.journal_reflection import WeekTap
 from prompts.journal.reflection import LookBack
+from storage import journal_reflections
 from storage import work as store
+from storage.database import Transaction
+from storage.journal_reflections import Due
 from tests.world import Someone, Viva
 
 MONDAY = date(2026, 11, 16)
@@ -104,12 +109,16 @@ async def test_where_the_time_zone_is_unknown_it_is_asked_first_and_leads_back(v
     assert "It does not come unless you ask for it." in ada.screen.text
 
 
-async def test_the_tick_puts_each_week_in_once(viva: Viva) -> None:
+async def test_the_tick_puts_each_week_in_once(viva: Viva, monkeypatch: pytest.MonkeyPatch) -> None:
     ada = await viva.onboarded()
     await _wants(viva, ada)
-    await _since(viva, ada, SUNDAY_EVENING - timedelta(days=3650))
-    # Wherever it is Sunday evening now is where she lives.
-    (row,) = await viva.service_rows("select count(*) as due from viva.reflections_due()")
+    await _since(viva, ada, SUNDAY_EVENING - timedelta(days=2))
+
+    async def due_on_sunday_evening(db: Transaction, *, after: int | None, limit: int) -> list[Due]:
+        due = "select telegram_id, chat_id, week_start from viva.reflections_due($1, $2, $3)"
+        return await db.many(Due, due, SUNDAY_EVENING, after, limit)
+
+    monkeypatch.setattr(journal_reflections, "due", due_on_sunday_evening)
     for _ in range(2):
         head = store.Head(
             id=0, lane="", kind="job", name="tick.reflections", key="", chat_id=None, telegram_id=None,
@@ -118,7 +127,7 @@ async def test_the_tick_puts_each_week_in_once(viva: Viva) -> None:
         await upkeep.look_back(viva.database, Work(head, await ada.user_id()))
     await viva.quiet()
     jobs = await viva.service_rows("select key from viva.work where name = 'journal.reflect'")
-    assert len(jobs) == row["due"]
+    assert jobs == [{"key": f"journal.reflect:{ada.id}:{MONDAY.isoformat()}"}]
 
 
 async def test_it_is_made_of_that_week_and_only_true_quotes_stand_in_it(viva: Viva) -> None:

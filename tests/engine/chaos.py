@@ -31,7 +31,7 @@ from prompts import packs
 from storage import migrate
 from storage.database import Database, DatabaseUnavailable
 from tests.engine import nursery
-from tests.engine.relay import Relay, Streams
+from tests.engine.relay import Relay, Streams, kept_port
 from tests.world import tone
 
 PATIENCE = 240.0
@@ -41,8 +41,11 @@ LONG = "at length"
 BEFORE_STALE = 40.0
 """Seconds after which whoever gives no sign of life has surely been declared dead."""
 
-DEADLY = ("kill", "kill the leader", "database", "freeze for long", "silence for long")
-"""What ends a process, or has it declared dead, in the middle of whatever it does; what may send a message twice."""
+DEADLY = ("kill", "kill the leader", "cut", "database", "freeze for long", "silence for long")
+"""What ends a process, or has it declared dead, in the middle of whatever it does; what may send a message twice.
+
+A process that is cut off loses its lock with its line, so the others free what it holds.
+"""
 
 LASTING = ("freeze for long", "silence for long")
 PACK = packs.every()[0]
@@ -80,6 +83,8 @@ class Counts:
     in_flight: int = 0
     """Messages whose way, from the person's words to Telegram's last taking of the answer, met a deadly strike."""
     sent_twice: int = 0
+    sent_twice_unstruck: int = 0
+    """Of these, those that no deadly strike on the message's way explains, one for each."""
     of_unknown_fate: int = 0
     tried_again: int = 0
     checkouts_missed: int = 0
@@ -91,11 +96,6 @@ class Counts:
     def broken(self) -> int:
         """How many promises were broken."""
         return self.lost + self.doubled + self.out_of_order + self.charged_twice + self.left_behind
-
-    @property
-    def deadly(self) -> int:
-        """How many strikes may have sent something twice."""
-        return sum(self.events[kind] for kind in DEADLY)
 
     def note(self, what: str, count: int, detail: str) -> None:
         """Add to one of the counts that must be zero."""
@@ -173,6 +173,7 @@ class House:
         self.counts = Counts()
         self.gateway: Relay | None = None
         self._ports: dict[int, int] = {}
+        self.kept_ports = contextlib.ExitStack()
         self._shown: dict[tuple[int, int], float] = {}
         self._deadly_at: list[float] = []
         self._away: set[Replica] = set()
@@ -214,7 +215,7 @@ class House:
             if self.gateway is None:
                 self.gateway = Relay(self._reach_replica)
                 await self.gateway.listen()
-            self._ports[number] = _free_port()
+            self._ports[number] = self.kept_ports.enter_context(kept_port())
             environment |= {
                 "TELEGRAM_WEBHOOK_URL": f"http://127.0.0.1:{self.gateway.port}",
                 "TELEGRAM_WEBHOOK_SECRET": "secret",
@@ -325,6 +326,8 @@ class House:
         if len(self._away) == len(self.replicas):
             await self.recover()
         replica = chance.choice([replica for replica in self.replicas if replica not in self._away])
+        if kind == "kill the leader":
+            replica = await self._leader(replica)
         self.counts.events[kind] += 1
         if kind in DEADLY:
             self._deadly_at.append(time.monotonic())
@@ -333,12 +336,10 @@ class House:
             await asyncio.sleep(chance.uniform(0, 1))
             replica.start()
         elif kind == "kill the leader":
-            leader = await self._leader(replica)
-            await leader.end(signal.SIGKILL)
-            leader.start()
+            await replica.end(signal.SIGKILL)
+            replica.start()
         elif kind == "stop":
-            code = await replica.end(signal.SIGTERM)
-            self.counts.note("left_behind", int(code != 0), f"exit code {code} after SIGTERM")
+            await self.stop(replica)
             replica.start()
         elif kind == "freeze":
             await self._freeze(replica, chance.uniform(0.5, 2))
@@ -359,6 +360,16 @@ class House:
             await self.rows("select 1")
         else:
             raise ValueError(kind)
+
+    async def stop(self, replica: Replica) -> None:
+        """Let a process leave in order, once it has signed on: before that it is deaf to SIGTERM and dies of it."""
+        ends = time.monotonic() + PATIENCE
+        while time.monotonic() < ends and replica.process is not None:
+            if await self.rows("select from viva.processes where pid = $1", replica.process.pid):
+                break
+            await asyncio.sleep(0.1)
+        code = await replica.end(signal.SIGTERM)
+        self.counts.note("left_behind", int(code != 0), f"exit code {code} after SIGTERM")
 
     async def _freeze(self, replica: Replica, seconds: float) -> None:
         replica.signal(signal.SIGSTOP)
@@ -408,6 +419,7 @@ class House:
             for replica in self.replicas:
                 if not replica.alive and not replica.expected:
                     self.counts.events["ended by itself"] += 1
+                    self._deadly_at.append(time.monotonic())
                     replica.start()
 
     # What is counted
@@ -429,10 +441,10 @@ class House:
                                 task = self.telegram.tap_data(human.account, message["message_id"], data)
                                 self._asking.add(asyncio.ensure_future(task))
 
-        with contextlib.suppress(AssertionError):
-            await until(lambda: not self.telegram.chats.updates, "updates")
-        self.counts.note("left_behind", len(self.telegram.chats.updates), "updates were never taken in")
         for _ in range(3):
+            with contextlib.suppress(AssertionError):
+                await until(lambda: not self.telegram.chats.updates, "updates")
+            self.counts.note("left_behind", len(self.telegram.chats.updates), "updates were never taken in")
             await self.none(
                 "select id, name, error from viva.work where state = 'waiting'", "work", meanwhile=ask_again
             )
@@ -513,10 +525,10 @@ class House:
         self.counts.sent_twice += sum(count - 1 for count in times.values())
         self.counts.of_unknown_fate += len(doubtful)
         self.counts.note("lost", len(set(missing) - doubtful), f"{human.account.first_name}: answers never shown")
-        self.counts.in_flight += sum(
-            any(human.texts.get(answers[answer], last) <= moment <= last for moment in self._deadly_at)
-            for answer, last in shown_last.items()
-        )
+        for answer, last in shown_last.items():
+            met = sum(human.texts.get(answers[answer], last) <= moment <= last for moment in self._deadly_at)
+            self.counts.in_flight += met > 0
+            self.counts.sent_twice_unstruck += max(0, times[answer] - 1 - met)
         first = [answer for answer in dict.fromkeys(shown) if answer not in doubtful]
         expected = [answer for answer in answers if answer in times and answer not in doubtful]
         self.counts.note("out_of_order", int(first != expected), f"{human.account.first_name}: shown out of order")
@@ -578,6 +590,7 @@ async def open_house(*, processes: int, webhook: bool, model: EchoModel | None =
         database = await Database.connect(postgres.url(), pool_size=2)
         stack.push_async_callback(database.close)
         house = House(folder, postgres, telegram, model, database)
+        stack.enter_context(house.kept_ports)
         for _ in range(processes):
             await house.hire(webhook=webhook)
             stack.push_async_callback(house.replicas[-1].line.close)
@@ -630,8 +643,7 @@ async def run(
         await house.recover()
         await house.settle()
         for replica in house.replicas:
-            code = await replica.end(signal.SIGTERM)
-            house.counts.note("left_behind", int(code != 0), f"exit code {code} at the end")
+            await house.stop(replica)
         await house.none("select id from viva.processes", "processes")
         await house.none("select name from viva.leaders", "leaders")
         await house.count()
@@ -644,11 +656,3 @@ async def until(condition: Callable[[], Any], otherwise: str) -> None:
     while not condition():
         assert time.monotonic() < ends, otherwise
         await asyncio.sleep(0.02)
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

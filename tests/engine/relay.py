@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@contextlib.contextmanager
+def kept_port() -> Iterator[int]:
+    """A port at which a server of ours may listen meanwhile; nobody else on this machine is given it by chance."""
+    with socket.socket() as kept:
+        # Bound without listening: whoever asks for any free port gets another, and who asks for this one gets it.
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        yield kept.getsockname()[1]
 
 
 class Relay:

@@ -11,10 +11,11 @@ import handlers
 from bot.errors import NotUnderstood
 from bot.services.doors import Doors
 from bot.services.work import Job, Work
+from handlers import fallback
 from storage import work as store
 from storage.database import Transaction
 from tests.conftest import DatabaseUrls
-from tests.engine.crew import Crew, crew_on, job, update
+from tests.engine.crew import ONE_HOUR, Crew, crew_on, job, update
 
 
 @pytest.fixture
@@ -55,7 +56,10 @@ async def test_work_whose_statement_is_always_too_slow_is_parked_its_person_told
     assert sorted(row["text"] for row in told) == ["sorry", "the job failed"]
 
 
-async def test_a_job_that_fails_by_a_fault_of_ours_is_told_of_and_kept_until_the_fault_is_mended(crew: Crew) -> None:
+async def test_a_job_that_fails_by_a_fault_of_ours_is_told_of_and_kept_until_the_fault_is_mended(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fallback, "datetime", ONE_HOUR)
     for person in (700, 701, 702):
         await crew.person(person)
     broken = True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -20,6 +19,7 @@ from bot.engine.intake import as_work
 from bot.errors import SettingsError
 from tests.conftest import DatabaseUrls
 from tests.engine.crew import break_connections
+from tests.engine.relay import kept_port
 from tests.engine.test_outbox import viva_until
 from tests.world import Someone, Viva, wait_until
 
@@ -45,15 +45,15 @@ class Door:
 @pytest.fixture
 async def door(viva: Viva) -> AsyncIterator[Door]:
     """VIVA behind a webhook."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    await viva.restart(
-        telegram_webhook_url=f"http://127.0.0.1:{port}", telegram_webhook_secret=SecretStr(SECRET), webhook_port=port
-    )
-    await wait_until(lambda: viva.telegram.chats.settings.get("webhook"), "the webhook is not set")
-    async with aiohttp.ClientSession() as session:
-        yield Door(viva, session)
+    with kept_port() as port:
+        await viva.restart(
+            telegram_webhook_url=f"http://127.0.0.1:{port}",
+            telegram_webhook_secret=SecretStr(SECRET),
+            webhook_port=port,
+        )
+        await wait_until(lambda: viva.telegram.chats.settings.get("webhook"), "the webhook is not set")
+        async with aiohttp.ClientSession() as session:
+            yield Door(viva, session)
 
 
 def message(person: Someone, words: str, *, number: int | None = None) -> dict[str, Any]:

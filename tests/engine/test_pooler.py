@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,8 +16,9 @@ import pytest
 from storage import migrate
 from storage.database import Database
 from tests.conftest import DatabaseUrls
+from tests.engine.relay import kept_port
 from tests.engine.test_scale import replica
-from tests.world import Viva, open_world, wait_until
+from tests.world import Viva, comes_true, open_world, wait_until
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
@@ -30,10 +30,7 @@ async def pooled_url(database_urls: DatabaseUrls) -> AsyncIterator[str]:
     """The address of a pgbouncer in transaction mode, with three connections for everybody."""
     assert PGBOUNCER is not None
     direct = urlsplit(database_urls.service)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory(prefix="viva-") as name:
+    with kept_port() as port, tempfile.TemporaryDirectory(prefix="viva-") as name:
         folder = Path(name)
         os.chmod(folder, 0o755)
         host = parse_qs(direct.query)["host"][0]
@@ -59,16 +56,20 @@ async def pooled_url(database_urls: DatabaseUrls) -> AsyncIterator[str]:
         )
         try:
             url = f"postgresql://viva@127.0.0.1:{port}/viva"
-            for _ in range(500):
-                with contextlib.suppress(OSError):
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                    writer.close()
-                    break
-                await asyncio.sleep(0.02)
+            await comes_true(lambda: answers(port), "pgbouncer takes no connections")
             yield url
         finally:
             process.kill()
             await process.communicate()
+
+
+async def answers(port: int) -> bool:
+    """Whether somebody takes connections at this port."""
+    with contextlib.suppress(OSError):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+        return True
+    return False
 
 
 @pytest.fixture

@@ -71,6 +71,7 @@ async def test_what_a_dead_process_held_is_free_at_once_and_counts_as_a_try(crew
 
 async def test_a_process_that_hangs_is_buried_though_it_holds_its_lock(crew: Crew) -> None:
     worker = await crew.hire()
+    await worker.take_no_more()
     await crew.rows(
         "update viva.processes set seen_at = now() - interval '31 seconds' where id = $1", worker.process.id
     )
@@ -91,6 +92,7 @@ async def test_what_a_process_claims_after_it_was_declared_dead_is_freed_as_well
 
 async def test_a_claim_that_was_made_though_the_process_was_never_told_does_not_stand_for_ever(crew: Crew) -> None:
     worker = await crew.hire()
+    await worker.take_no_more()
     # As after a connection that broke at the very commit of a claim: it stands, and nobody works it.
     async with crew.service.transaction() as transaction:
         await transaction.execute("select viva.lock_lanes(array['chat:1'])")
@@ -99,7 +101,7 @@ async def test_a_claim_that_was_made_though_the_process_was_never_told_does_not_
         await transaction.execute("update viva.outbox_chats set fence = gen_random_uuid()")
         await store.enqueue(transaction, [update(1)])
     worker.lanes._in_doubt = True
-    worker.lanes.wake()
+    worker._running = [asyncio.create_task(worker.lanes.run())]
     await crew.done()
     async with crew.service.transaction() as transaction:
         await outbox.drop_unknown(transaction, process=worker.process.id, known=[])
@@ -122,7 +124,12 @@ async def test_a_process_whose_lock_broke_takes_it_again_and_goes_on_with_what_i
     await crew.give(update(1), update(2))
     await begun.wait()
     assert worker.process._lock is not None
+    # Between two signs of life: in the midst of one it could bury itself, as any other process may then.
+    beating = worker._running[0]
+    beating.cancel()
+    await asyncio.gather(beating, return_exceptions=True)
     worker.process._lock._connection.terminate()
+    worker._running[0] = asyncio.create_task(worker.process.run())
     await crew.until("select 1 from viva.processes where lock_key <> $1", before)
     assert await bury(crew) == 0
     go_on.set()
@@ -133,6 +140,7 @@ async def test_a_process_whose_lock_broke_takes_it_again_and_goes_on_with_what_i
 
 async def test_a_restart_of_postgres_takes_every_lock_and_kills_nobody(crew: Crew) -> None:
     worker = await crew.hire()
+    await worker.take_no_more()
     assert worker.process._lock is not None
     await crew.rows("update viva.processes set locked_at = pg_postmaster_start_time() - interval '1 minute'")
     worker.process._lock._connection.terminate()
@@ -250,6 +258,7 @@ async def test_thirty_numbered_texts_through_a_real_kill_are_each_kept_and_answe
     await at_least(viva, ada, "assistant", 29)
     code, logged = await served.end(signal.SIGTERM)
     assert code == 0, logged
+    await viva.start()  # for what was not begun by then
     await viva.quiet()
 
     assert await turns(viva, ada, "user") == texts

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -17,6 +16,7 @@ import pytest
 
 from bot.playground.house import TOKEN
 from tests.conftest import DatabaseUrls
+from tests.engine.relay import kept_port
 from tests.world import PATIENCE, Someone, Viva, comes_true
 
 HOME = Path(__file__).parents[2]
@@ -126,12 +126,11 @@ class Processes:
         self._viva = viva
         self._folder = folder
         self._running: list[asyncio.subprocess.Process] = []
+        self._ports = contextlib.ExitStack()
 
     async def start(self) -> asyncio.subprocess.Process:
         """One more, at work, with the webhook its own."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = self._ports.enter_context(kept_port())
         settings = self._viva.settings
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
         with (self._folder / f"log-{port}").open("wb") as log:
@@ -177,9 +176,10 @@ class Processes:
 
     async def stop(self) -> None:
         """Let all of them leave."""
-        for process in self._running:
-            process.terminate()
-        await asyncio.gather(*(process.wait() for process in self._running))
+        with self._ports:
+            for process in self._running:
+                process.terminate()
+            await asyncio.gather(*(process.wait() for process in self._running))
 
 
 @contextlib.asynccontextmanager

@@ -55,8 +55,13 @@ log = logging.getLogger(__name__)
 
 WEBHOOK_PATH = "/telegram"
 DRAIN_SECONDS = 20.0
+"""How long what is in hand may still take at the end; what is not done then is taken up by the next process."""
+
 DATABASE_SECONDS = 60.0
 """How long a start waits for the database; then whoever started this process starts it again."""
+
+SENDING_SECONDS = 5.0
+"""How long what is due is still sent at the end; the rest waits in the database for the next process."""
 
 
 @functools.cache
@@ -213,7 +218,7 @@ class App:
                 await _serve(running, self.health.application(), self._settings.metrics_port, name="METRICS_PORT")
             running.push_async_callback(self._frames.close)
             forever(self._outbox.run())
-            running.push_async_callback(self._outbox.drain, seconds=5)
+            running.push_async_callback(self._outbox.drain, seconds=SENDING_SECONDS)
             running.push_async_exit(self._drain)
             forever(self.lanes.run())
             forever(self.schedule.run())

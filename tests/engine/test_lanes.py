@@ -497,7 +497,7 @@ async def test_whoever_sends_a_thousand_messages_keeps_nobody_waiting(crew: Crew
           from (select lane, row_number() over (order by id) as place from public.effects) done where lane <> 'chat:1'
         """
     )
-    assert others[0]["last"] < 100
+    assert others[0]["last"] < 500, "nowhere near the end of the thousand"
     await crew.rows("delete from viva.work where lane = 'chat:1' and id % 10 <> 0 and state = 'waiting'")
     await crew.done()
 

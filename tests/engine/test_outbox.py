@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from bot import app
 from bot.playground.house import TOKEN
 from bot.playground.telegram import TelegramServer
 from storage import outbox
@@ -440,7 +441,10 @@ async def test_a_message_that_telegram_does_not_take_is_late_since_it_was_posted
 # ------------------------------------------------------------------------------------ left in order
 
 
-async def test_a_stop_sends_what_is_due_before_it_leaves(viva: Viva, ada: Someone) -> None:
+async def test_a_stop_sends_what_is_due_before_it_leaves(
+    viva: Viva, ada: Someone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "SENDING_SECONDS", PATIENCE)
     before = len(ada.messages)
     await post(viva, *(text(f"{number}", to=ada) for number in range(20)))
     await viva.stop()

@@ -29,6 +29,7 @@ SUMMED = (
     "sent",
     "in_flight",
     "sent_twice",
+    "sent_twice_unstruck",
     "of_unknown_fate",
     "tried_again",
     "checkouts_missed",

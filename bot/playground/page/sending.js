@@ -18,7 +18,7 @@ function send(contents, kind, postIt) {
     return { message_id: -localNumber, date, ...content, ...(replied && { reply_to_message: replied }) };
   });
   const entry = newEntry(messages[0], false);
-  Object.assign(entry, { messages }, { state: "sending", kind, post: () => postIt(replied?.message_id) });
+  Object.assign(entry, { messages, state: "sending", kind, post: () => postIt(replied?.message_id) });
   entry.node.classList.add("arriving");
   chat.replyTo = null;
   deliver(entry);

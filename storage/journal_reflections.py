@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
 from pydantic import BaseModel
 
@@ -39,10 +39,10 @@ class Due(BaseModel):
 COLUMNS = "id, week_start, text, quotes"
 
 
-async def due(transaction: Transaction, *, after: int | None, limit: int) -> list[Due]:
-    """Whose week is to be looked back on now, by Telegram id, those after this one (service only)."""
+async def due(transaction: Transaction, moment: datetime, *, after: int | None, limit: int) -> list[Due]:
+    """Whose week is to be looked back on at the moment, by Telegram id, those after this one (service only)."""
     return await transaction.many(
-        Due, "select telegram_id, chat_id, week_start from viva.reflections_due(now(), $1, $2)", after, limit
+        Due, "select telegram_id, chat_id, week_start from viva.reflections_due($1, $2, $3)", moment, after, limit
     )
 
 

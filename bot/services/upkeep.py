@@ -125,10 +125,10 @@ async def prune(database: Database, work: Work) -> None:
 
 async def look_back(database: Database, work: Work) -> None:
     """Put in the week's look back on the journal for everybody who wants it, once each week."""
-    new, after = 0, None
+    now, new, after = datetime.now(UTC), 0, None
     while True:
         async with database.as_service().transaction() as db:
-            due = await journal_reflections.due(db, after=after, limit=BATCH)
+            due = await journal_reflections.due(db, now, after=after, limit=BATCH)
             new += await store.enqueue(
                 db,
                 [

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +9,7 @@ import pytest
 from bot.ai import provider
 from bot.services import work
 from handlers import fallback
+from tests.engine.crew import ONE_HOUR
 from tests.world import Someone, Viva
 
 CHAT = "chat/completions"
@@ -180,8 +179,7 @@ async def test_an_answer_that_the_censor_cuts_is_shown_as_cut(viva: Viva) -> Non
 
 
 async def test_of_a_key_that_expired_the_admins_hear_once(viva: Viva, monkeypatch: pytest.MonkeyPatch) -> None:
-    noon = datetime(2026, 11, 22, 12, tzinfo=UTC)  # they hear once an hour
-    monkeypatch.setattr(fallback, "datetime", SimpleNamespace(now=lambda zone: noon))
+    monkeypatch.setattr(fallback, "datetime", ONE_HOUR)
     ada, boss = await viva.onboarded(), await viva.onboarded("Boss")
     await viva.restart(viva_admin_ids=frozenset([boss.id]))
     viva.model.script(CHAT, status=401, times=2)

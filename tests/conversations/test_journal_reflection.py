@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,10 +13,7 @@ from bot.services.work import Work
 from handlers.journal import StepTap
 from handlers.journal_reflection import WeekTap
 from prompts.journal.reflection import LookBack
-from storage import journal_reflections
 from storage import work as store
-from storage.database import Transaction
-from storage.journal_reflections import Due
 from tests.world import Someone, Viva
 
 MONDAY = date(2026, 11, 16)
@@ -113,12 +111,7 @@ async def test_the_tick_puts_each_week_in_once(viva: Viva, monkeypatch: pytest.M
     ada = await viva.onboarded()
     await _wants(viva, ada)
     await _since(viva, ada, SUNDAY_EVENING - timedelta(days=2))
-
-    async def due_on_sunday_evening(db: Transaction, *, after: int | None, limit: int) -> list[Due]:
-        due = "select telegram_id, chat_id, week_start from viva.reflections_due($1, $2, $3)"
-        return await db.many(Due, due, SUNDAY_EVENING, after, limit)
-
-    monkeypatch.setattr(journal_reflections, "due", due_on_sunday_evening)
+    monkeypatch.setattr(upkeep, "datetime", SimpleNamespace(now=lambda zone: SUNDAY_EVENING))
     for _ in range(2):
         head = store.Head(
             id=0, lane="", kind="job", name="tick.reflections", key="", chat_id=None, telegram_id=None,
